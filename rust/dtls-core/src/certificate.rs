@@ -1,0 +1,164 @@
+//! Certificates and keys as they come in: PEM text, parsed and checked once.
+
+use std::sync::Arc;
+
+use openssl::pkey::{PKey, Private};
+use openssl::x509::X509;
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+
+use crate::config::ConfigError;
+use crate::ffi;
+
+/// One certificate or more, in the order in which they were given.
+#[derive(Debug, Clone)]
+pub struct Certificates(Vec<X509>);
+
+impl Certificates {
+    /// Reads every certificate of a PEM text, or the one of a DER file.
+    ///
+    /// # Errors
+    /// When there is none, and when one of them cannot be read: a chain is never shortened silently.
+    pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
+        ffi::start();
+        if text.is_empty() {
+            return Err(ConfigError::NoCertificate);
+        }
+        let is_der = text.first() == Some(&0x30);
+        let parsed = if is_der {
+            X509::from_der(text).map(|certificate| vec![certificate])
+        } else {
+            X509::stack_from_pem(text)
+        };
+        match parsed {
+            Ok(certificates) if certificates.is_empty() => Err(ConfigError::NoCertificate),
+            Ok(certificates) => Ok(Self(certificates)),
+            Err(error) => Err(ConfigError::UnreadableCertificate(reason(&error))),
+        }
+    }
+
+    /// How many there are; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the first of both is the same certificate.
+    pub fn starts_like(&self, other: &Self) -> bool {
+        self.0.first() == other.0.first()
+    }
+
+    /// Whether all of them are the same certificate.
+    pub fn are_copies(&self) -> bool {
+        self.0.windows(2).all(|pair| pair.first() == pair.last())
+    }
+
+    /// Adds the certificates of `others` that are not among these yet.
+    pub fn append(&mut self, others: Self) {
+        for certificate in others.0 {
+            if !self.0.contains(&certificate) {
+                self.0.push(certificate);
+            }
+        }
+    }
+
+    /// The certificates, in order.
+    pub(crate) fn as_slice(&self) -> &[X509] {
+        &self.0
+    }
+}
+
+/// A private key with its certificate and the intermediates that lead to a trust anchor.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub(crate) key: PKey<Private>,
+    /// The own certificate first.
+    pub(crate) certificates: Certificates,
+}
+
+impl Identity {
+    /// Joins a private key in PEM with `certificates`: the own one first, then the intermediates in
+    /// the order in which they are to be sent.
+    ///
+    /// # Errors
+    /// When the key cannot be read, is encrypted, or does not belong to the first certificate.
+    pub fn new(key_pem: &[u8], certificates: Certificates) -> Result<Self, ConfigError> {
+        ffi::start();
+        if key_pem.is_empty() {
+            return Err(ConfigError::NoKey);
+        }
+        // An empty passphrase, since OpenSSL would ask for one on the terminal otherwise.
+        let key = PKey::private_key_from_pem_passphrase(key_pem, b"")
+            .map_err(|error| ConfigError::UnreadableKey(reason(&error)))?;
+        let own = certificates.0.first().ok_or(ConfigError::NoCertificate)?;
+        let certified =
+            own.public_key().map_err(|error| ConfigError::UnreadableCertificate(reason(&error)))?;
+        if !certified.public_eq(&key) {
+            return Err(ConfigError::KeyMismatch);
+        }
+        Ok(Self { key, certificates })
+    }
+}
+
+/// The certificates that a chain may lead to, or be.
+#[derive(Clone)]
+pub struct TrustAnchors(Arc<X509Store>);
+
+impl TrustAnchors {
+    /// Trusts exactly `certificates`: authorities, intermediates or single servers.
+    ///
+    /// # Errors
+    /// When OpenSSL cannot take one of them.
+    pub fn new(certificates: &Certificates) -> Result<Self, ConfigError> {
+        Self::build(&certificates.0)
+    }
+
+    /// Trusts what can be read of a bundle that someone else maintains, such as the system's. Tells
+    /// beside it how many certificates could not be.
+    ///
+    /// # Errors
+    /// When nothing in it can be read: trusting no one is not what anyone asked for.
+    pub fn from_bundle(pem: &str) -> Result<(Self, usize), ConfigError> {
+        const END: &str = "-----END CERTIFICATE-----";
+        ffi::start();
+        let mut readable = Vec::new();
+        let mut unreadable = 0;
+        for block in pem.split_inclusive(END).filter(|block| block.ends_with(END)) {
+            match X509::from_pem(block.as_bytes()) {
+                Ok(certificate) => readable.push(certificate),
+                Err(_) => unreadable += 1,
+            }
+        }
+        if readable.is_empty() {
+            return Err(ConfigError::NoTrustAnchor);
+        }
+        Ok((Self::build(&readable)?, unreadable))
+    }
+
+    fn build(certificates: &[X509]) -> Result<Self, ConfigError> {
+        let fill = || {
+            let mut store = X509StoreBuilder::new()?;
+            for certificate in certificates {
+                store.add_cert(certificate.clone())?;
+            }
+            Ok::<_, openssl::error::ErrorStack>(store.build())
+        };
+        let store = fill().map_err(|error| ConfigError::UnreadableCertificate(reason(&error)))?;
+        Ok(Self(Arc::new(store)))
+    }
+
+    pub(crate) fn store(&self) -> &X509Store {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for TrustAnchors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TrustAnchors({})", self.0.all_certificates().len())
+    }
+}
+
+/// What OpenSSL says was wrong: its last word, which is the most general one.
+pub(crate) fn reason(error: &openssl::error::ErrorStack) -> String {
+    let last = error.errors().last().and_then(|error| error.reason());
+    last.unwrap_or("OpenSSL does not say why").to_owned()
+}

@@ -1,0 +1,175 @@
+//! Configurations: one that exists is valid.
+
+use std::time::Duration;
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{
+    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
+    SslVerifyMode, SslVersion,
+};
+
+use crate::acceptor;
+use crate::certificate::{Identity, reason};
+use crate::ffi;
+use crate::peer_name::PeerName;
+use crate::record;
+use crate::verification::{self, Verification};
+
+/// Largest packet of the application, in bytes: one record (RFC 5246 section 6.2.1). DTLS does not
+/// split packets.
+pub const MAX_PACKET: usize = 16 * 1024;
+
+/// Largest datagram of a handshake, in bytes of UDP payload. 1,200 pass every path that games are
+/// played over, IPv6 tunnels included (RFC 9000 section 14 builds on the same figure).
+pub(crate) const MTU: u32 = 1200;
+
+/// How long a handshake may take.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that encryption adds to a packet with AES-GCM: record header, explicit nonce, tag.
+const OVERHEAD: usize = record::HEADER + 8 + 16;
+
+/// The cipher suites that may be negotiated: authenticated encryption, forward secrecy and an
+/// authenticated server, nothing else. In the order of preference, under OpenSSL's names.
+pub(crate) const CIPHER_SUITES: [&str; 6] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+];
+
+/// Curves for the key exchange, the fastest first.
+const GROUPS: &str = "X25519:P-256:P-384";
+
+/// Strength of keys and signatures that OpenSSL insists on: 2 is 112 bits, so RSA from 2,048 bits
+/// and no SHA-1. Set here because a distribution may have built in another one.
+const SECURITY_LEVEL: u32 = 2;
+
+/// Why a configuration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No private key was given.
+    #[error("the private key is empty")]
+    NoKey,
+    /// The private key is not one.
+    #[error("the private key cannot be read ({0}); it has to be PEM without a passphrase")]
+    UnreadableKey(String),
+    /// No certificate was given.
+    #[error("there is no certificate in it")]
+    NoCertificate,
+    /// A certificate is not one.
+    #[error("the certificate cannot be read ({0})")]
+    UnreadableCertificate(String),
+    /// Key and certificate are not a pair.
+    #[error("the private key does not belong to the certificate")]
+    KeyMismatch,
+    /// OpenSSL refuses to use them.
+    #[error("OpenSSL refuses the private key or the certificate ({0})")]
+    Refused(String),
+    /// There is nothing to trust.
+    #[error("there is no certificate to trust in it")]
+    NoTrustAnchor,
+    /// The host name is not one.
+    #[error("\"{name}\" is not a host name: {why}")]
+    BadHostName {
+        /// The name, fit to be shown.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// OpenSSL failed where nothing given to it can be the cause.
+    #[error("OpenSSL failed ({0})")]
+    OpenSsl(String),
+}
+
+impl From<ErrorStack> for ConfigError {
+    fn from(error: ErrorStack) -> Self {
+        Self::OpenSsl(reason(&error))
+    }
+}
+
+/// What a server shows to its clients.
+#[derive(Clone)]
+pub struct ServerConfig {
+    pub(crate) context: SslContext,
+}
+
+impl ServerConfig {
+    /// A server with this key and these certificates, all of which are sent.
+    ///
+    /// # Errors
+    /// When OpenSSL refuses them, for example an RSA key under 2,048 bits.
+    pub fn new(identity: &Identity) -> Result<Self, ConfigError> {
+        let mut context = new_context()?;
+        let refused = |error: ErrorStack| ConfigError::Refused(reason(&error));
+        let mut certificates = identity.certificates.as_slice().iter();
+        let own = certificates.next().ok_or(ConfigError::NoCertificate)?;
+        context.set_certificate(own).map_err(refused)?;
+        context.set_private_key(&identity.key).map_err(refused)?;
+        context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
+        for intermediate in certificates {
+            context.add_extra_chain_cert(intermediate.clone()).map_err(refused)?;
+        }
+        context.set_verify(SslVerifyMode::NONE);
+        acceptor::use_cookies(&mut context);
+        Ok(Self { context: context.build() })
+    }
+}
+
+/// What a client demands of its server.
+#[derive(Clone)]
+pub struct ClientConfig {
+    pub(crate) context: SslContext,
+    pub(crate) verification: Verification,
+    pub(crate) server_name: Option<PeerName>,
+}
+
+impl ClientConfig {
+    /// A client that verifies its server as told. A DNS name as `server_name` is sent to the server,
+    /// which may choose its certificate by it (SNI); an address is not.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn new(
+        verification: Verification,
+        server_name: Option<PeerName>,
+    ) -> Result<Self, ConfigError> {
+        let mut context = new_context()?;
+        verification::demand(&mut context, &verification)?;
+        Ok(Self { context: context.build(), verification, server_name })
+    }
+}
+
+/// What both sides have in common.
+fn new_context() -> Result<SslContextBuilder, ConfigError> {
+    ffi::start();
+    let mut context = SslContext::builder(SslMethod::dtls())?;
+    context.set_security_level(SECURITY_LEVEL);
+    context.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
+    context.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
+    context.set_cipher_list(&CIPHER_SUITES.join(":"))?;
+    context.set_groups_list(GROUPS)?;
+    // NO_QUERY_MTU: SSL_clear, which DTLSv1_listen calls, forgets the MTU without it.
+    context.set_options(
+        SslOptions::NO_QUERY_MTU
+            | SslOptions::NO_RENEGOTIATION
+            | SslOptions::NO_TICKET
+            | SslOptions::NO_COMPRESSION
+            | SslOptions::CIPHER_SERVER_PREFERENCE,
+    );
+    // NO_AUTO_CHAIN: what is sent is what was configured, not what a store happens to hold.
+    context.set_mode(SslMode::NO_AUTO_CHAIN | SslMode::RELEASE_BUFFERS);
+    context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    let limit = i64::try_from(record::MAX_HANDSHAKE_MESSAGE).unwrap_or(i64::MAX);
+    ffi::set_max_certificate_bytes(&mut context, limit);
+    Ok(context)
+}
+
+/// Largest packet, in bytes, that fits one datagram of the path MTU, before a cipher suite is agreed
+/// upon.
+pub const fn max_packet_size() -> usize {
+    MTU as usize - OVERHEAD
+}

@@ -1,0 +1,65 @@
+//! Outgoing datagrams, in one buffer that is used again.
+
+/// A list of datagrams in the order in which they are to be sent.
+///
+/// Their bytes stand behind each other in one allocation that survives [`Datagrams::clear`], so a
+/// connection that sends all the time does not allocate all the time.
+#[derive(Debug, Default)]
+pub struct Datagrams {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Datagrams {
+    /// An empty list. Allocates nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one datagram behind the others.
+    pub fn push(&mut self, datagram: &[u8]) {
+        self.bytes.extend_from_slice(datagram);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// How many datagrams there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The datagrams, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(self.ends.iter().copied()).filter_map(|(start, end)| self.bytes.get(start..end))
+    }
+
+    /// Forgets the datagrams and keeps the buffer.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_boundaries_and_order() {
+        let mut datagrams = Datagrams::new();
+        datagrams.push(b"one");
+        datagrams.push(b"");
+        datagrams.push(b"three");
+        assert_eq!(datagrams.len(), 3);
+        let listed: Vec<&[u8]> = datagrams.iter().collect();
+        assert_eq!(listed, [b"one".as_slice(), b"", b"three"]);
+        datagrams.clear();
+        assert!(datagrams.is_empty());
+        assert_eq!(datagrams.iter().count(), 0);
+    }
+}

@@ -1,0 +1,187 @@
+//! Why a connection failed, in words that its developer can act on.
+
+use std::time::Duration;
+
+use openssl::error::ErrorStack;
+use openssl::x509::{X509Ref, X509VerifyResult};
+
+use crate::certificate::reason;
+
+/// Why a connection failed. Always final.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The peer's certificate is for another name.
+    #[error(
+        "the certificate is for another name: wanted {wanted}, the certificate has {presented}"
+    )]
+    HostnameMismatch {
+        /// The name that was asked for.
+        wanted: String,
+        /// The names in the certificate.
+        presented: String,
+    },
+    /// The peer's certificate is not acceptable.
+    #[error("the certificate (for {subject}) {problem}")]
+    Certificate {
+        /// What is wrong with it.
+        problem: CertificateProblem,
+        /// The names in the certificate.
+        subject: String,
+    },
+    /// The handshake took too long.
+    #[error(
+        "the handshake timed out after {} s, {retransmissions} retransmissions: no answer came, or \
+         too much was lost on the way", after.as_secs()
+    )]
+    TimedOut {
+        /// How long it was tried.
+        after: Duration,
+        /// How often a flight was sent again.
+        retransmissions: u32,
+    },
+    /// The peer refused with an alert.
+    #[error("the other side refused: {}", alert_meaning(*.0))]
+    PeerAlert(u8),
+    /// The two sides have nothing in common.
+    #[error("the two sides have no cipher suite, curve or signature algorithm in common")]
+    NothingInCommon,
+    /// The peer does not speak DTLS 1.2.
+    #[error("the other side does not speak DTLS 1.2")]
+    UnsupportedVersion,
+    /// The peer ended the connection before it was one.
+    #[error("the other side closed the connection during the handshake")]
+    ClosedEarly,
+    /// The handshake came to an end that must not become a connection.
+    #[error("the connection was not accepted: {0}")]
+    NotAdmitted(&'static str),
+    /// The peer broke the protocol.
+    #[error("the other side broke the protocol ({0})")]
+    Protocol(String),
+    /// The socket is gone.
+    #[error("the UDP socket was closed underneath the connection")]
+    TransportClosed,
+}
+
+impl Failure {
+    /// What OpenSSL's error queue says.
+    pub(crate) fn from_openssl(stack: &ErrorStack) -> Self {
+        // Alerts are the reason codes from 1,000 on; the others from include/openssl/sslerr.h.
+        const FIRST_ALERT: i32 = 1000;
+        const NO_SUITABLE_SIGNATURE_ALGORITHM: i32 = 118;
+        const NO_SHARED_CIPHER: i32 = 193;
+        const UNSUPPORTED_PROTOCOL: i32 = 258;
+        const WRONG_SSL_VERSION: i32 = 266;
+        const WRONG_VERSION_NUMBER: i32 = 267;
+        const VERSION_TOO_LOW: i32 = 396;
+        const NO_SHARED_GROUPS: i32 = 410;
+
+        for error in stack.errors() {
+            let code = error.reason_code();
+            match code {
+                NO_SUITABLE_SIGNATURE_ALGORITHM | NO_SHARED_CIPHER | NO_SHARED_GROUPS => {
+                    return Self::NothingInCommon;
+                }
+                UNSUPPORTED_PROTOCOL | WRONG_SSL_VERSION | WRONG_VERSION_NUMBER
+                | VERSION_TOO_LOW => return Self::UnsupportedVersion,
+                FIRST_ALERT.. => {
+                    if let Ok(alert) = u8::try_from(code - FIRST_ALERT) {
+                        return Self::PeerAlert(alert);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self::Protocol(reason(stack))
+    }
+}
+
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// Its time is over.
+    #[error("has expired, on {0}")]
+    Expired(String),
+    /// Its time has not come.
+    #[error("is not valid before {0}; is the clock of this machine right?")]
+    NotYetValid(String),
+    /// It signed itself and is not among the trusted ones.
+    #[error("is self-signed and is not trusted")]
+    SelfSigned,
+    /// No trusted certificate stands behind it.
+    #[error("is not signed by anyone who is trusted, or an intermediate certificate is missing")]
+    Untrusted,
+    /// It was made for something else.
+    #[error("is not meant for a server (its extended key usage says what it is for)")]
+    WrongPurpose,
+    /// It was taken back.
+    #[error("has been revoked")]
+    Revoked,
+    /// Its key or signature is weaker than 112 bits.
+    #[error("is too weak ({0})")]
+    TooWeak(String),
+    /// Anything else that OpenSSL found.
+    #[error("cannot be verified ({0})")]
+    Other(String),
+}
+
+impl CertificateProblem {
+    /// Names OpenSSL's verdict on `certificate`.
+    pub(crate) fn new(result: X509VerifyResult, certificate: Option<&X509Ref>) -> Self {
+        let text = || result.error_string().to_owned();
+        let date = |of: fn(&X509Ref) -> String| certificate.map_or_else(String::new, of);
+        // Numbers of include/openssl/x509_vfy.h.
+        match result.as_raw() {
+            9 => Self::NotYetValid(date(|certificate| certificate.not_before().to_string())),
+            10 => Self::Expired(date(|certificate| certificate.not_after().to_string())),
+            18 => Self::SelfSigned,
+            2 | 19 | 20 | 21 => Self::Untrusted,
+            23 => Self::Revoked,
+            26 => Self::WrongPurpose,
+            66..=68 => Self::TooWeak(text()),
+            _ => Self::Other(text()),
+        }
+    }
+}
+
+/// What an alert means to whoever receives it (RFC 5246 section 7.2.2).
+fn alert_meaning(alert: u8) -> String {
+    let meaning = match alert {
+        20 | 51 => "it could not decrypt or verify a message",
+        40 => "it has no cipher suite, curve or signature algorithm in common with this side",
+        42 | 43 | 46 => "it does not accept this side's certificate",
+        44 => "this side's certificate has been revoked",
+        45 => "this side's certificate has expired, or its clock is wrong",
+        48 => "it does not trust who signed this side's certificate",
+        47 | 50 => "it could not make sense of a message",
+        49 => "it denies access",
+        70 => "it does not speak DTLS 1.2",
+        71 => "it finds the connection not secure enough",
+        80 => "it has an internal error",
+        90 => "it gave up",
+        112 => "it has no certificate for this host name",
+        115 => "it does not know this pre-shared key identity",
+        116 => "it wants a certificate from this side",
+        120 => "it has no application protocol in common with this side",
+        _ => return format!("alert {alert}"),
+    };
+    format!("{meaning} (alert {alert})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_sentences() {
+        let failure = Failure::TimedOut { after: Duration::from_secs(30), retransmissions: 6 };
+        let text = "the handshake timed out after 30 s, 6 retransmissions";
+        assert!(failure.to_string().starts_with(text), "{failure}");
+        let failure = Failure::PeerAlert(48);
+        let text = "the other side refused: it does not trust who signed this side's certificate \
+                    (alert 48)";
+        assert_eq!(failure.to_string(), text);
+        assert_eq!(Failure::PeerAlert(200).to_string(), "the other side refused: alert 200");
+    }
+}

@@ -1,0 +1,291 @@
+//! What rust-openssl does not bind, and the few calls that need a raw pointer: each one behind a
+//! safe function.
+//!
+//! Together with `bio.rs` the only place of this crate with `unsafe` in it.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_int, c_long, c_uint, c_void};
+use std::net::IpAddr;
+use std::ptr;
+use std::sync::Once;
+
+use foreign_types::ForeignTypeRef;
+use openssl::ssl::{SslContextBuilder, SslRef};
+use openssl::x509::X509Ref;
+use openssl::x509::store::X509StoreRef;
+use openssl_sys as sys;
+
+/// First retransmission of a flight, in microseconds after it was sent.
+///
+/// RFC 6347 section 4.2.4.1 suggests one second, doubling to sixty, which suits a bulk protocol
+/// more than a player at a loading screen. Over 300 handshakes with 30 % of the datagrams lost each
+/// way, that schedule left 34 unfinished after 30 s; this one left none, and the slowest took 17 s.
+const FIRST_RETRANSMISSION: c_uint = 400_000;
+/// Longest wait between two transmissions of the same flight, in microseconds.
+const LONGEST_RETRANSMISSION: c_uint = 2_000_000;
+
+/// OpenSSL gives up a handshake when one flight has timed out more often than this
+/// (`DTLS1_TMO_ALERT_COUNT` in its `ssl/ssl_local.h`).
+pub(crate) const MOST_TIMEOUTS: u32 = 12;
+
+const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
+const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;
+const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
+const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
+
+const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: c_uint = 0x4;
+const X509_CHECK_FLAG_NEVER_CHECK_SUBJECT: c_uint = 0x20;
+
+const OPENSSL_INIT_NO_LOAD_CONFIG: u64 = 0x0000_0080;
+const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;
+
+/// OpenSSL's `BIO_ADDR`, of which only pointers are passed on.
+#[repr(C)]
+struct BioAddr {
+    _opaque: [u8; 0],
+}
+
+unsafe extern "C" {
+    fn DTLSv1_listen(ssl: *mut sys::SSL, client: *mut BioAddr) -> c_int;
+    fn DTLS_set_timer_cb(
+        ssl: *mut sys::SSL,
+        callback: Option<unsafe extern "C" fn(*mut sys::SSL, c_uint) -> c_uint>,
+    );
+    fn DTLS_get_data_mtu(ssl: *const sys::SSL) -> usize;
+    fn SSL_has_pending(ssl: *const sys::SSL) -> c_int;
+    fn BIO_ADDR_new() -> *mut BioAddr;
+    fn BIO_ADDR_free(address: *mut BioAddr);
+}
+
+/// Starts OpenSSL. Every public way into this crate that uses OpenSSL comes through here first.
+///
+/// The machine's `openssl.cnf` (or `OPENSSL_CONF`) is not read: it can break every handshake or
+/// weaken them, and a game has no say in it. No `atexit` handler is set either, since the engine may
+/// have unloaded the library by then.
+pub(crate) fn start() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        // SAFETY: takes no pointer but the null one, which stands for the default settings.
+        unsafe {
+            sys::OPENSSL_init_ssl(
+                OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT,
+                ptr::null(),
+            );
+        }
+        openssl::init();
+    });
+}
+
+/// What `DTLSv1_listen` made of one datagram.
+pub(crate) enum Listen {
+    /// The ClientHello carries a valid cookie: the SSL object is that client's connection now.
+    Verified,
+    /// Nothing to go on with: a HelloVerifyRequest was written, or the datagram was no ClientHello.
+    Unverified,
+    /// The SSL object cannot be used any more.
+    Broken,
+}
+
+/// Looks at the ClientHello that the BIO of `ssl` has to give.
+pub(crate) fn listen(ssl: &mut SslRef) -> Listen {
+    // SAFETY: takes nothing; a null result is handled.
+    let address = unsafe { BIO_ADDR_new() };
+    if address.is_null() {
+        return Listen::Broken;
+    }
+    // SAFETY: `ssl` is borrowed exclusively for the call, `address` is a live BIO_ADDR, and it is
+    // freed once.
+    let result = unsafe {
+        let result = DTLSv1_listen(ssl.as_ptr(), address);
+        BIO_ADDR_free(address);
+        result
+    };
+    match result {
+        1 => Listen::Verified,
+        0 => Listen::Unverified,
+        _ => Listen::Broken,
+    }
+}
+
+/// Continues the handshake. The result is what `SSL_get_error` says of it.
+pub(crate) fn do_handshake(ssl: &mut SslRef) -> Result<(), c_int> {
+    // SAFETY: `ssl` is a live SSL object with its BIO set, borrowed exclusively for both calls.
+    unsafe {
+        sys::ERR_clear_error();
+        match sys::SSL_do_handshake(ssl.as_ptr()) {
+            1 => Ok(()),
+            result => Err(sys::SSL_get_error(ssl.as_ptr(), result)),
+        }
+    }
+}
+
+/// Decrypts the next application record into `buffer` and tells how many bytes it has.
+pub(crate) fn read(ssl: &mut SslRef, buffer: &mut [u8]) -> Result<usize, c_int> {
+    let mut length = 0;
+    // SAFETY: `ssl` is live and borrowed exclusively; `buffer` is writable for the length given, and
+    // `length` outlives the call.
+    unsafe {
+        sys::ERR_clear_error();
+        let to = buffer.as_mut_ptr().cast::<c_void>();
+        match sys::SSL_read_ex(ssl.as_ptr(), to, buffer.len(), &raw mut length) {
+            1 => Ok(length),
+            result => Err(sys::SSL_get_error(ssl.as_ptr(), result)),
+        }
+    }
+}
+
+/// Whether something that was read from the BIO has not been looked at yet.
+pub(crate) fn has_pending(ssl: &SslRef) -> bool {
+    // SAFETY: `ssl` is live; the call reads it only.
+    unsafe { SSL_has_pending(ssl.as_ptr()) == 1 }
+}
+
+/// Encrypts `payload` into one record.
+pub(crate) fn write(ssl: &mut SslRef, payload: &[u8]) -> Result<(), c_int> {
+    let mut written = 0;
+    // SAFETY: `ssl` is live and borrowed exclusively; `payload` is readable for the length given, and
+    // `written` outlives the call.
+    unsafe {
+        sys::ERR_clear_error();
+        let from = payload.as_ptr().cast::<c_void>();
+        match sys::SSL_write_ex(ssl.as_ptr(), from, payload.len(), &raw mut written) {
+            1 => Ok(()),
+            result => Err(sys::SSL_get_error(ssl.as_ptr(), result)),
+        }
+    }
+}
+
+/// Writes close_notify, once.
+pub(crate) fn shutdown(ssl: &mut SslRef) {
+    // SAFETY: `ssl` is live and borrowed exclusively. What it returns does not matter: either the
+    // alert went to the BIO or there is no one to tell.
+    unsafe {
+        sys::ERR_clear_error();
+        sys::SSL_shutdown(ssl.as_ptr());
+        sys::ERR_clear_error();
+    }
+}
+
+/// Sets how long each flight waits for its answer.
+pub(crate) fn set_retransmission_schedule(ssl: &mut SslRef) {
+    // SAFETY: `ssl` is live; the callback has static lifetime and touches nothing.
+    unsafe { DTLS_set_timer_cb(ssl.as_ptr(), Some(next_retransmission)) }
+}
+
+/// The wait after one of `previous` microseconds; 0 asks for the first. Cannot panic.
+unsafe extern "C" fn next_retransmission(_: *mut sys::SSL, previous: c_uint) -> c_uint {
+    match previous {
+        0 => FIRST_RETRANSMISSION,
+        _ => previous.saturating_add(previous / 2).min(LONGEST_RETRANSMISSION),
+    }
+}
+
+/// Time until the flight that was sent last has to go out again; `None` when no answer is awaited.
+pub(crate) fn time_to_retransmission(ssl: &mut SslRef) -> Option<std::time::Duration> {
+    let mut left = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    // SAFETY: `ssl` is live and borrowed exclusively; the control writes one `timeval`.
+    let set = unsafe {
+        let to = (&raw mut left).cast::<c_void>();
+        sys::SSL_ctrl(ssl.as_ptr(), DTLS_CTRL_GET_TIMEOUT, 0, to)
+    };
+    (set == 1).then(|| {
+        let seconds = u64::try_from(left.tv_sec).unwrap_or(0);
+        let micros = u64::try_from(left.tv_usec).unwrap_or(0);
+        std::time::Duration::from_secs(seconds) + std::time::Duration::from_micros(micros)
+    })
+}
+
+/// What the retransmission timer did.
+pub(crate) enum Timer {
+    /// The time had not come yet.
+    Waiting,
+    /// The flight was written again.
+    Retransmitted,
+    /// OpenSSL gave the handshake up.
+    Exhausted,
+}
+
+/// Writes the last flight again if its time has come.
+pub(crate) fn handle_timeout(ssl: &mut SslRef) -> Timer {
+    // SAFETY: `ssl` is live and borrowed exclusively; this control takes no argument.
+    let result = unsafe {
+        sys::ERR_clear_error();
+        sys::SSL_ctrl(ssl.as_ptr(), DTLS_CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut())
+    };
+    match result {
+        0 => Timer::Waiting,
+        1.. => Timer::Retransmitted,
+        _ => Timer::Exhausted,
+    }
+}
+
+/// The largest payload, in bytes, that fits one datagram of the MTU that was set. 0 before the
+/// handshake is over.
+pub(crate) fn data_mtu(ssl: &SslRef) -> usize {
+    // SAFETY: `ssl` is live; the call reads it only.
+    unsafe { DTLS_get_data_mtu(ssl.as_ptr()) }
+}
+
+/// Limits the certificates that a peer may send, in bytes, and with that the memory that handshake
+/// fragments can hold before anyone is authenticated.
+pub(crate) fn set_max_certificate_bytes(context: &mut SslContextBuilder, bytes: c_long) {
+    // SAFETY: the context is live and borrowed exclusively; this control takes no pointer.
+    unsafe {
+        sys::SSL_CTX_ctrl(context.as_ptr(), SSL_CTRL_SET_MAX_CERT_LIST, bytes, ptr::null_mut());
+    }
+}
+
+/// Lets `context` verify peers against `store`, which it shares with every other context that was
+/// given the same one.
+pub(crate) fn set_verify_store(context: &mut SslContextBuilder, store: &X509StoreRef) {
+    // SAFETY: both are live; with 1 as its number the control takes a reference of its own.
+    unsafe {
+        let store = store.as_ptr().cast::<c_void>();
+        sys::SSL_CTX_ctrl(context.as_ptr(), SSL_CTRL_SET_VERIFY_CERT_STORE, 1, store);
+    }
+}
+
+/// Whether `certificate` is for the DNS name `name`: by its subject alternative names, and only
+/// when it has no such extension at all, by its common name.
+pub(crate) fn matches_dns_name(certificate: &X509Ref, name: &str) -> bool {
+    let Ok(name) = CString::new(name) else {
+        return false;
+    };
+    let mut flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+    if has_alternative_names(certificate) {
+        flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+    }
+    let length = name.as_bytes().len();
+    // SAFETY: the certificate is live, `name` is readable for `length` bytes, and the matched name is
+    // not asked for.
+    unsafe {
+        sys::X509_check_host(certificate.as_ptr(), name.as_ptr(), length, flags, ptr::null_mut())
+            == 1
+    }
+}
+
+/// Whether the subject alternative names of `certificate` hold `address`.
+pub(crate) fn matches_ip(certificate: &X509Ref, address: IpAddr) -> bool {
+    let (bytes, length) = match address {
+        IpAddr::V4(address) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&address.octets());
+            (bytes, 4)
+        }
+        IpAddr::V6(address) => (address.octets(), 16),
+    };
+    // SAFETY: the certificate is live and `bytes` holds at least `length` bytes.
+    unsafe { sys::X509_check_ip(certificate.as_ptr(), bytes.as_ptr(), length, 0) == 1 }
+}
+
+/// Whether `certificate` has the extension subjectAltName, whatever is in it.
+pub(crate) fn has_alternative_names(certificate: &X509Ref) -> bool {
+    // SAFETY: the certificate is live; the call reads it only.
+    unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_subject_alt_name, -1) >= 0 }
+}
+
+/// The verification result with OpenSSL's number `code` (`X509_V_ERR_…`).
+pub(crate) fn verify_result(code: c_int) -> openssl::x509::X509VerifyResult {
+    // SAFETY: any number is one; unknown ones are described as such.
+    unsafe { openssl::x509::X509VerifyResult::from_raw(code) }
+}

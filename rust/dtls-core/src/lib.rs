@@ -1,0 +1,39 @@
+//! DTLS 1.2 over OpenSSL, without I/O.
+//!
+//! Whoever owns the socket hands datagrams in and takes datagrams out; nothing here opens a socket,
+//! reads a clock behind the caller's back or knows a game engine.
+//!
+//! - A server has one [`Acceptor`]. It answers a first ClientHello with a cookie and keeps nothing;
+//!   a ClientHello that brings the cookie back becomes a [`Session`].
+//! - A client starts with [`Session::connect`].
+//! - From there both are the same: [`Session::handle_datagram`] for what arrived,
+//!   [`Session::handle_timeout`] when [`Session::next_timeout`] has passed, [`Session::transmit`]
+//!   for what has to be sent, and [`Session::send`] / [`Session::receive`] for the packets of the
+//!   application.
+//!
+//! Configurations ([`ServerConfig`], [`ClientConfig`]) are checked when they are made: one that
+//! exists is valid.
+
+mod acceptor;
+mod admission;
+mod bio;
+mod certificate;
+mod config;
+mod cookie;
+mod datagrams;
+mod failure;
+mod ffi;
+mod peer_name;
+mod record;
+mod session;
+mod text;
+mod verification;
+
+pub use acceptor::{Accepted, Acceptor};
+pub use certificate::{Certificates, Identity, TrustAnchors};
+pub use config::{ClientConfig, ConfigError, MAX_PACKET, ServerConfig, max_packet_size};
+pub use datagrams::Datagrams;
+pub use failure::{CertificateProblem, Failure};
+pub use peer_name::PeerName;
+pub use session::{SendError, Session, Status};
+pub use verification::Verification;

@@ -1,0 +1,258 @@
+//! The filter in front of OpenSSL: what is not a DTLS record never gets there.
+//!
+//! An unknown record type during the handshake, or a handshake message that claims megabytes, would
+//! end a connection or fill memory, and neither is authenticated. RFC 6347 section 4.1.2.7: invalid
+//! records should be silently discarded.
+
+/// Bytes of a record header: type, version, epoch, sequence number, length.
+pub(crate) const HEADER: usize = 13;
+/// Bytes of a handshake message header: type, length, message sequence, fragment offset and length.
+const HANDSHAKE_HEADER: usize = 12;
+
+/// Longest handshake message, in bytes, that is let through before the peer is known. OpenSSL
+/// reserves memory for what a fragment promises, not for what it brings.
+pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = 16 * 1024;
+
+/// Largest record body: 2^14 bytes and what encryption may add (RFC 5246 section 6.2.3).
+const MAX_BODY: usize = 16 * 1024 + 2048;
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+const CLIENT_HELLO: u8 = 1;
+
+/// Where a record stands in its direction: epoch (2 bytes) and sequence number (6 bytes), which grow
+/// together (RFC 6347 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number(u64);
+
+impl Number {
+    fn epoch(self) -> u64 {
+        self.0 >> 48
+    }
+
+    /// The one behind it, in the same epoch.
+    fn next(self) -> Option<Self> {
+        let next = Self(self.0.checked_add(1)?);
+        (next.epoch() == self.epoch()).then_some(next)
+    }
+}
+
+/// One record of a datagram.
+struct Record<'a> {
+    content: u8,
+    number: Number,
+    body: &'a [u8],
+}
+
+/// Takes the first record off `datagram`, if it is one.
+fn split_record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
+    let (header, rest) = datagram.split_at_checked(HEADER)?;
+    let &[content, major, minor, e0, e1, s0, s1, s2, s3, s4, s5, l0, l1] = header else {
+        return None;
+    };
+    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    // DTLS 1.0 stands in the headers of a first flight, before a version is agreed upon.
+    let version_known = major == 0xfe && (minor == 0xff || minor == 0xfd);
+    let content_known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&content);
+    if !version_known || !content_known || length > MAX_BODY {
+        return None;
+    }
+    let (body, rest) = rest.split_at_checked(length)?;
+    let number = Number(u64::from_be_bytes([e0, e1, s0, s1, s2, s3, s4, s5]));
+    Some((Record { content, number, body }, rest))
+}
+
+impl Record<'_> {
+    /// Whether OpenSSL may see it: anything encrypted, and what is plain if it keeps to the limits.
+    fn is_acceptable(&self) -> bool {
+        if self.number.epoch() != 0 {
+            return !self.body.is_empty();
+        }
+        match self.content {
+            HANDSHAKE => are_acceptable_fragments(self.body),
+            // Nothing of the application is ever sent in the clear.
+            APPLICATION_DATA => false,
+            _ => !self.body.is_empty(),
+        }
+    }
+}
+
+/// Whether `body` is a row of handshake fragments that promise no more than they may.
+fn are_acceptable_fragments(mut body: &[u8]) -> bool {
+    if body.is_empty() {
+        return false;
+    }
+    while !body.is_empty() {
+        let Some((header, rest)) = body.split_at_checked(HANDSHAKE_HEADER) else {
+            return false;
+        };
+        let &[_, m0, m1, m2, _, _, o0, o1, o2, f0, f1, f2] = header else {
+            return false;
+        };
+        let [message, offset, fragment] = [[m0, m1, m2], [o0, o1, o2], [f0, f1, f2]]
+            .map(|[a, b, c]| usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c));
+        if message > MAX_HANDSHAKE_MESSAGE || offset + fragment > message {
+            return false;
+        }
+        let Some((_, rest)) = rest.split_at_checked(fragment) else {
+            return false;
+        };
+        body = rest;
+    }
+    true
+}
+
+/// The part of `datagram` that may go to OpenSSL: its records up to the first that is none or that
+/// breaks a limit. Empty when there is nothing to handle.
+pub(crate) fn acceptable(datagram: &[u8]) -> &[u8] {
+    let mut rest = datagram;
+    while let Some((record, behind)) = split_record(rest) {
+        if !record.is_acceptable() {
+            break;
+        }
+        rest = behind;
+    }
+    let accepted = datagram.len() - rest.len();
+    datagram.get(..accepted).unwrap_or_default()
+}
+
+/// The number of the last record in `datagram`.
+pub(crate) fn last_number(datagram: &[u8]) -> Option<Number> {
+    let mut rest = datagram;
+    let mut last = None;
+    while let Some((record, behind)) = split_record(rest) {
+        last = Some(record.number);
+        rest = behind;
+    }
+    last
+}
+
+/// The fatal alert user_canceled as a plaintext record, to follow the record `last`; `None` when that
+/// one was encrypted, since what follows it would have to be as well.
+pub(crate) fn plaintext_cancel(last: Number) -> Option<[u8; HEADER + 2]> {
+    const FATAL: u8 = 2;
+    const USER_CANCELED: u8 = 90;
+    let number = last.next().filter(|number| number.epoch() == 0)?;
+    let [e0, e1, s0, s1, s2, s3, s4, s5] = number.0.to_be_bytes();
+    let alert = [FATAL, USER_CANCELED];
+    Some([ALERT, 0xfe, 0xfd, e0, e1, s0, s1, s2, s3, s4, s5, 0, 2, alert[0], alert[1]])
+}
+
+/// Whether `datagram` starts with a ClientHello, the only thing that a listening server looks at.
+pub(crate) fn is_client_hello(datagram: &[u8]) -> bool {
+    split_record(datagram).is_some_and(|(record, _)| {
+        record.number.epoch() == 0
+            && record.content == HANDSHAKE
+            && record.body.first() == Some(&CLIENT_HELLO)
+            && record.is_acceptable()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(content: u8, minor: u8, epoch: u16, body: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(body.len()).expect("a test's body is short");
+        let mut record = vec![content, 0xfe, minor];
+        record.extend(epoch.to_be_bytes());
+        record.extend([0; 6]);
+        record.extend(length.to_be_bytes());
+        record.extend(body);
+        record
+    }
+
+    fn fragment(kind: u8, message: u32, offset: u32, bytes: &[u8]) -> Vec<u8> {
+        let mut fragment = vec![kind];
+        fragment.extend(&message.to_be_bytes()[1..]);
+        fragment.extend([0, 0]);
+        fragment.extend(&offset.to_be_bytes()[1..]);
+        let length = u32::try_from(bytes.len()).expect("a test's fragment is short");
+        fragment.extend(&length.to_be_bytes()[1..]);
+        fragment.extend(bytes);
+        fragment
+    }
+
+    #[test]
+    fn whole_records_pass() {
+        let mut datagram = record(22, 0xff, 0, &fragment(1, 40, 0, &[7; 40]));
+        datagram.extend(record(20, 0xfd, 0, &[1]));
+        datagram.extend(record(22, 0xfd, 1, &[9; 40]));
+        assert_eq!(acceptable(&datagram), datagram);
+        assert!(is_client_hello(&datagram));
+    }
+
+    #[test]
+    fn what_is_no_record_is_dropped() {
+        let noise: [&[u8]; 5] = [b"", b"\x16", &[0; 13], &[0xff; 200], b"GET / HTTP/1.1\r\n\r\n"];
+        for datagram in noise {
+            assert!(acceptable(datagram).is_empty(), "{datagram:?}");
+            assert!(!is_client_hello(datagram), "{datagram:?}");
+        }
+        for content in [0, 19, 24, 25, 64, 255] {
+            assert!(acceptable(&record(content, 0xfd, 1, &[1; 20])).is_empty(), "type {content}");
+        }
+        for minor in [0, 1, 0xfc, 0xfe] {
+            assert!(acceptable(&record(23, minor, 1, &[1; 20])).is_empty(), "version {minor}");
+        }
+        let whole = record(23, 0xfd, 1, &[1; 20]);
+        for length in 0..whole.len() {
+            assert!(acceptable(&whole[..length]).is_empty(), "cut to {length}");
+        }
+        assert!(acceptable(&record(23, 0xfd, 1, &vec![1; MAX_BODY + 1])).is_empty());
+    }
+
+    #[test]
+    fn noise_behind_a_record_does_not_cost_the_record() {
+        let mut datagram = record(23, 0xfd, 1, &[1; 20]);
+        let length = datagram.len();
+        datagram.extend([0xff; 30]);
+        assert_eq!(acceptable(&datagram), &datagram[..length]);
+    }
+
+    #[test]
+    fn plaintext_application_data_is_dropped() {
+        assert!(acceptable(&record(23, 0xfd, 0, b"hello")).is_empty());
+    }
+
+    #[test]
+    fn fragments_that_promise_too_much_are_dropped() {
+        let promise = u32::try_from(MAX_HANDSHAKE_MESSAGE).expect("fits");
+        let fits = record(22, 0xfd, 0, &fragment(11, promise, 0, &[0; 100]));
+        assert_eq!(acceptable(&fits), fits);
+        let huge = record(22, 0xfd, 0, &fragment(11, promise + 1, 0, &[0; 100]));
+        assert!(acceptable(&huge).is_empty());
+        let beyond = record(22, 0xfd, 0, &fragment(11, 200, 150, &[0; 100]));
+        assert!(acceptable(&beyond).is_empty());
+        let mut second = fragment(11, 100, 0, &[0; 100]);
+        second.extend(fragment(12, promise + 1, 0, &[0; 10]));
+        assert!(acceptable(&record(22, 0xfd, 0, &second)).is_empty());
+        assert!(acceptable(&record(22, 0xfd, 0, &[])).is_empty());
+        assert!(acceptable(&record(22, 0xfd, 0, &[1; 11])).is_empty());
+    }
+
+    #[test]
+    fn a_cancel_follows_the_last_record_unless_that_was_encrypted() {
+        let mut datagram = record(22, 0xff, 0, &fragment(1, 40, 0, &[7; 40]));
+        datagram[10] = 8;
+        let last = last_number(&datagram).expect("a record");
+        let cancel = plaintext_cancel(last).expect("an alert");
+        assert_eq!(cancel, [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 90]);
+        datagram.extend(record(22, 0xfd, 1, &[9; 40]));
+        let last = last_number(&datagram).expect("a record");
+        assert_eq!(plaintext_cancel(last), None);
+        datagram[5..11].fill(0xff);
+        let last = last_number(&datagram[..65]).expect("a record");
+        assert_eq!(plaintext_cancel(last), None);
+        assert_eq!(last_number(b""), None);
+    }
+
+    #[test]
+    fn only_a_client_hello_is_one() {
+        assert!(!is_client_hello(&record(22, 0xfd, 0, &fragment(2, 40, 0, &[7; 40]))));
+        assert!(!is_client_hello(&record(22, 0xfd, 1, &fragment(1, 40, 0, &[7; 40]))));
+        assert!(!is_client_hello(&record(21, 0xfd, 0, &[2, 40])));
+    }
+}

@@ -1,0 +1,130 @@
+//! How a client judges the certificate of its server.
+//!
+//! OpenSSL builds and checks the chain; the callback here adds the name, and keeps what was wrong,
+//! since OpenSSL itself remembers only "certificate verify failed".
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use once_cell::sync::OnceCell;
+use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
+use openssl::ssl::{Ssl, SslContextBuilder, SslRef, SslVerifyMode};
+use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::{X509StoreContext, X509StoreContextRef};
+
+use crate::certificate::TrustAnchors;
+use crate::failure::{CertificateProblem, Failure};
+use crate::ffi;
+use crate::peer_name::{PeerName, names_of};
+
+/// What is verified of a server's certificate.
+#[derive(Debug, Clone)]
+pub enum Verification {
+    /// Nothing. Whoever answers is talked to.
+    Nothing,
+    /// The chain leads to a trust anchor (or is one) and the certificate is meant for servers.
+    Chain(TrustAnchors),
+    /// That, and the certificate is for this name.
+    ChainAndName(TrustAnchors, PeerName),
+}
+
+impl Verification {
+    /// The name that the certificate has to be for, if any.
+    pub(crate) fn name(&self) -> Option<&PeerName> {
+        match self {
+            Self::Nothing | Self::Chain(_) => None,
+            Self::ChainAndName(_, name) => Some(name),
+        }
+    }
+}
+
+/// `X509_V_ERR_HOSTNAME_MISMATCH`.
+const HOSTNAME_MISMATCH: i32 = 62;
+
+/// What one handshake has to find out about its peer, and what it found.
+struct Examination {
+    name: Option<PeerName>,
+    refused: OnceCell<Failure>,
+}
+
+fn index() -> Result<Index<Ssl, Examination>, ErrorStack> {
+    static INDEX: OnceCell<Index<Ssl, Examination>> = OnceCell::new();
+    INDEX.get_or_try_init(Ssl::new_ex_index).copied()
+}
+
+/// Sets the rules of `verification` on a client's context.
+pub(crate) fn demand(
+    context: &mut SslContextBuilder,
+    verification: &Verification,
+) -> Result<(), ErrorStack> {
+    let anchors = match verification {
+        Verification::Nothing => {
+            context.set_verify(SslVerifyMode::NONE);
+            return Ok(());
+        }
+        Verification::Chain(anchors) | Verification::ChainAndName(anchors, _) => anchors,
+    };
+    let index = index()?;
+    ffi::set_verify_store(context, anchors.store());
+    // An intermediate or a server's own certificate can be an anchor, not only a self-signed root.
+    context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    context.set_verify_callback(SslVerifyMode::PEER, move |accepted, store| {
+        // rust-openssl's trampoline lets a panic through to C.
+        catch_unwind(AssertUnwindSafe(|| judge(index, accepted, store))).unwrap_or(false)
+    });
+    Ok(())
+}
+
+/// Gives one handshake the name to look for.
+pub(crate) fn begin(ssl: &mut SslRef, verification: &Verification) -> Result<(), ErrorStack> {
+    let name = verification.name().cloned();
+    ssl.set_ex_data(index()?, Examination { name, refused: OnceCell::new() });
+    Ok(())
+}
+
+/// Why the peer's certificate was refused, if it was.
+pub(crate) fn refusal(ssl: &SslRef) -> Option<&Failure> {
+    ssl.ex_data(index().ok()?)?.refused.get()
+}
+
+/// The verdict on one certificate of the chain: OpenSSL's, and on the peer's own also the name.
+fn judge(index: Index<Ssl, Examination>, accepted: bool, store: &mut X509StoreContextRef) -> bool {
+    let Some(examination) = examination(index, store) else {
+        return false;
+    };
+    let Some(failure) = examination.objection(accepted, store) else {
+        return true;
+    };
+    let mismatch = matches!(failure, Failure::HostnameMismatch { .. });
+    let _the_first_stays = examination.refused.set(failure);
+    if mismatch {
+        // OpenSSL chooses its alert by this.
+        store.set_error(ffi::verify_result(HOSTNAME_MISMATCH));
+    }
+    false
+}
+
+fn examination(
+    index: Index<Ssl, Examination>,
+    store: &X509StoreContextRef,
+) -> Option<&Examination> {
+    store.ex_data(X509StoreContext::ssl_idx().ok()?)?.ex_data(index)
+}
+
+impl Examination {
+    /// What is wrong with the certificate that OpenSSL is looking at, if anything is.
+    fn objection(&self, accepted: bool, store: &X509StoreContextRef) -> Option<Failure> {
+        let certificate = store.current_cert();
+        if !accepted {
+            let problem = CertificateProblem::new(store.error(), certificate);
+            let subject = certificate.map_or_else(|| "none".to_owned(), names_of);
+            return Some(Failure::Certificate { problem, subject });
+        }
+        let wanted = self.name.as_ref().filter(|_| store.error_depth() == 0)?;
+        let matched = certificate.is_some_and(|certificate| wanted.matches(certificate));
+        (!matched).then(|| Failure::HostnameMismatch {
+            wanted: wanted.to_string(),
+            presented: certificate.map_or_else(|| "none".to_owned(), names_of),
+        })
+    }
+}
