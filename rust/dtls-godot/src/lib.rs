@@ -1,0 +1,28 @@
+//! The Godot classes `DTLSServerOpenSSL` and `PacketPeerDTLSOpenSSL`.
+//!
+//! Thin on purpose: a method here converts, delegates and converts. What it says about DTLS it asks
+//! `dtls-core`; what is known here is the engine: its sockets, its resources, its console.
+
+mod credentials;
+mod gdext_private;
+mod logging;
+mod names;
+mod peer;
+mod server;
+mod udp;
+
+use godot::init::{ExtensionLibrary, InitStage, gdextension};
+
+struct Addon;
+
+// SAFETY: gdext asks whoever implements this to accept its safety rules; nothing here gives
+// references to engine objects away or touches them outside of calls from the engine.
+#[gdextension]
+unsafe impl ExtensionLibrary for Addon {
+    fn on_stage_init(stage: InitStage) {
+        if stage == InitStage::Scene {
+            gdext_private::register_status();
+            logging::start();
+        }
+    }
+}

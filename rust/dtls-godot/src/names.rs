@@ -1,0 +1,37 @@
+//! The one place that knows what the classes are called.
+//!
+//! Godot 4 registers classes of its own as `DTLSServer` and `PacketPeerDTLS`, refuses extension
+//! classes of the same name, and has no build option to leave them out. So the documented names are
+//! for engines whose source was changed to leave them free: the cargo feature `documented-names`.
+
+/// Defines the struct behind an engine class: `class! { server, struct … }`.
+#[cfg(not(feature = "documented-names"))]
+macro_rules! class {
+    (server, $($definition:tt)*) => {
+        $crate::names::define! { DTLSServerOpenSSL, RefCounted, $($definition)* }
+    };
+    (peer, $($definition:tt)*) => {
+        $crate::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, $($definition)* }
+    };
+}
+
+/// Defines the struct behind an engine class: `class! { server, struct … }`.
+#[cfg(feature = "documented-names")]
+macro_rules! class {
+    (server, $($definition:tt)*) => {
+        $crate::names::define! { DTLSServer, RefCounted, $($definition)* }
+    };
+    (peer, $($definition:tt)*) => {
+        $crate::names::define! { PacketPeerDTLS, PacketPeerExtension, $($definition)* }
+    };
+}
+
+macro_rules! define {
+    ($name:ident, $base:ident, $($definition:tt)*) => {
+        #[derive(godot::register::GodotClass)]
+        #[class(tool, init, base = $base, rename = $name)]
+        $($definition)*
+    };
+}
+
+pub(crate) use {class, define};

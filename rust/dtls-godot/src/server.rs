@@ -1,0 +1,179 @@
+//! `DTLSServerOpenSSL`.
+
+use std::time::Instant;
+
+use dtls_core::{Accepted, Acceptor, Datagrams, ServerConfig};
+use godot::builtin::GString;
+use godot::classes::{CryptoKey, PacketPeerUdp, TlsOptions, X509Certificate};
+use godot::global::Error;
+use godot::obj::{Gd, GodotClass};
+use godot::register::godot_api;
+
+use crate::credentials::{self, CredentialError};
+use crate::gdext_private::OptionalCertificate;
+use crate::names::class;
+use crate::peer::PacketPeerDtls;
+use crate::udp::{self, Flow};
+
+class! { server,
+
+/// Accepts DTLS clients: turns a connected [PacketPeerUDP] into an encrypted [PacketPeer].
+///
+/// Set the server up once with its private key and certificate, then give it every [PacketPeerUDP]
+/// that a [UDPServer] has, and keep those that come back in [code]STATUS_HANDSHAKING[/code]:
+///
+/// ```gdscript
+/// var dtls := DTLSServerOpenSSL.new()
+/// var server := UDPServer.new()
+/// var peers: Array[PacketPeerDTLSOpenSSL] = []
+///
+/// func _ready() -> void:
+/// 	server.listen(4242)
+/// 	dtls.setup(load("res://key.key"), load("res://cert.crt"))
+///
+/// func _process(_delta: float) -> void:
+/// 	server.poll()
+/// 	while server.is_connection_available():
+/// 		var peer := dtls.take_connection(server.take_connection())
+/// 		if peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
+/// 			peers.append(peer)
+/// 	for peer in peers:
+/// 		peer.poll()
+/// ```
+///
+/// It is normal that the first attempt of every client ends in [code]STATUS_ERROR[/code]: the client
+/// is asked to prove its address first (RFC 6347 section 4.2.1), and comes back with the proof. Until
+/// then the server keeps nothing about it.
+///
+/// Only DTLS 1.2 is spoken, with authenticated encryption and forward secrecy.
+pub(crate) struct DtlsServer {
+    acceptor: Option<Acceptor>,
+    last_error: GString,
+}}
+
+#[godot_api]
+impl DtlsServer {
+    /// Sets the private key and the certificate that clients are shown. [param certificate] may hold
+    /// the intermediate certificates as well, the server's own first; [param chain] adds further ones.
+    ///
+    /// Can be called again at any time, for instance with a renewed certificate: it counts for new
+    /// connections, and those that exist go on.
+    ///
+    /// Returns [constant ERR_INVALID_PARAMETER] when one of them is null, empty or unreadable, when the
+    /// key is not private, and when key and certificate do not belong together; the server then stays
+    /// as it was, and [method get_last_error] says what is wrong.
+    ///
+    /// [b]Note:[/b] The engine gives only the first certificate of an [X509Certificate] back. A chain
+    /// has to be loaded as a resource, with [method @GDScript.load], or it is refused.
+    #[func]
+    fn setup(
+        &mut self,
+        key: Option<Gd<CryptoKey>>,
+        certificate: Option<Gd<X509Certificate>>,
+        #[opt(default = OptionalCertificate(None))] chain: OptionalCertificate,
+    ) -> Error {
+        self.set_config("setup", credentials::server(key, certificate, chain.0))
+    }
+
+    /// The same as [method setup], with the options of [method TLSOptions.server].
+    #[func]
+    fn setup_tls(&mut self, server_options: Option<Gd<TlsOptions>>) -> Error {
+        self.set_config("setup_tls", credentials::server_by_options(server_options))
+    }
+
+    /// Tries to begin a handshake with the client behind [param udp_peer], which has to be connected,
+    /// as those of [method UDPServer.take_connection] are.
+    ///
+    /// Never returns null. Go on with the returned peer only if its status is
+    /// [code]STATUS_HANDSHAKING[/code]: with every client one attempt is lost to the cookie exchange,
+    /// and datagrams that are not the beginning of a connection end the same way.
+    #[func]
+    fn take_connection(&mut self, udp_peer: Option<Gd<PacketPeerUdp>>) -> Gd<PacketPeerDtls> {
+        let Some(acceptor) = &mut self.acceptor else {
+            return self.misused("the server has no certificate yet; call setup() first");
+        };
+        let Some(mut udp) = udp_peer else {
+            return self.misused("the UDP peer is null");
+        };
+        if !udp.is_socket_connected() {
+            let why =
+                "the UDP peer is not connected; it has to come from UDPServer.take_connection()";
+            return self.misused(why);
+        }
+        let now = Instant::now();
+        let mut outgoing = Datagrams::new();
+        let mut session = None;
+        let mut why = "no datagram is waiting";
+        let asked = udp.clone();
+        udp::receive(&mut udp, |datagram| {
+            let Some(address) = udp::address(&asked) else {
+                return Flow::More;
+            };
+            match acceptor.handle_datagram(address, datagram, &mut outgoing, now) {
+                Ok(Accepted::Session(accepted)) => {
+                    session = Some(accepted);
+                    return Flow::Enough;
+                }
+                Ok(Accepted::CookieSent) => {
+                    log::debug!("{address} was sent a cookie");
+                    why = "the client was asked to prove its address and will come again; \
+                           this is a part of every connection";
+                }
+                Ok(Accepted::Noise) => {
+                    log::debug!("{address} sent something other than a ClientHello");
+                    why = "what arrived was not the beginning of a connection";
+                }
+                Err(error) => {
+                    log::warn!("a ClientHello of {address} was lost: {error}");
+                    why = "OpenSSL failed";
+                }
+            }
+            Flow::More
+        });
+        for datagram in outgoing.iter() {
+            udp::send(&mut udp, datagram);
+        }
+        match session {
+            Some(session) => PacketPeerDtls::accepted(udp, *session),
+            None => PacketPeerDtls::refused(why),
+        }
+    }
+
+    /// Why the last call of [method setup] or [method setup_tls] failed, or [method take_connection]
+    /// was called in vain, in words. Empty when nothing failed.
+    #[func]
+    fn get_last_error(&self) -> GString {
+        self.last_error.clone()
+    }
+
+    fn set_config(&mut self, method: &str, config: Result<ServerConfig, CredentialError>) -> Error {
+        let result = config.and_then(|config| match &mut self.acceptor {
+            Some(acceptor) => {
+                acceptor.set_config(config);
+                Ok(())
+            }
+            None => {
+                self.acceptor = Some(Acceptor::new(config, Instant::now())?);
+                Ok(())
+            }
+        });
+        match result {
+            Ok(()) => {
+                self.last_error = GString::new();
+                Error::OK
+            }
+            Err(error) => {
+                self.last_error = GString::from(&error.to_string());
+                log::error!("{}.{method}: {error}.", Self::class_id());
+                error.code()
+            }
+        }
+    }
+
+    /// A peer that leads nowhere, after a mistake of the caller.
+    fn misused(&mut self, why: &str) -> Gd<PacketPeerDtls> {
+        self.last_error = GString::from(why);
+        log::error!("{}.take_connection: {why}.", Self::class_id());
+        PacketPeerDtls::refused(why)
+    }
+}

@@ -1,0 +1,56 @@
+//! Datagrams of the engine's PacketPeerUDP.
+
+use std::net::{IpAddr, SocketAddr};
+
+use godot::builtin::PackedByteArray;
+use godot::classes::PacketPeerUdp;
+use godot::global::Error;
+use godot::obj::Gd;
+
+/// Most datagrams that one call takes from a socket, so that a flood cannot hold a frame up.
+pub(crate) const DATAGRAMS_PER_CALL: usize = 1024;
+/// Most errors of the socket that one call steps over. Each is an ICMP message about a datagram sent
+/// earlier, and says nothing about the ones that wait behind it.
+const ERRORS_PER_CALL: usize = 16;
+
+/// Gives the waiting datagrams to `handle`, oldest first, until it has enough.
+pub(crate) fn receive(udp: &mut Gd<PacketPeerUdp>, mut handle: impl FnMut(&[u8]) -> Flow) {
+    let mut errors = 0;
+    for _ in 0..DATAGRAMS_PER_CALL {
+        match udp.get_available_packet_count() {
+            0 => return,
+            ..0 if errors == ERRORS_PER_CALL => return,
+            ..0 => errors += 1,
+            1.. => {
+                if let Flow::Enough = handle(udp.get_packet().as_slice()) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether to go on receiving.
+pub(crate) enum Flow {
+    More,
+    Enough,
+}
+
+/// Sends one datagram.
+///
+/// A connected socket reports the ICMP error of an earlier datagram in place of sending this one, so
+/// it is given a second chance.
+pub(crate) fn send(udp: &mut Gd<PacketPeerUdp>, datagram: &[u8]) -> Error {
+    let datagram = PackedByteArray::from(datagram);
+    match udp.put_packet(&datagram) {
+        Error::FAILED => udp.put_packet(&datagram),
+        result => result,
+    }
+}
+
+/// Where the last datagram came from.
+pub(crate) fn address(udp: &Gd<PacketPeerUdp>) -> Option<SocketAddr> {
+    let ip: IpAddr = udp.get_packet_ip().to_string().parse().ok()?;
+    let port = u16::try_from(udp.get_packet_port()).ok()?;
+    Some(SocketAddr::new(ip, port))
+}
