@@ -1,0 +1,76 @@
+//! Cargo, run from within `cargo run`.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::workspace;
+
+/// A call of cargo at the root of the repository.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace::root());
+    without_run_variables(&mut command);
+    command
+}
+
+/// Takes out of a command's environment what `cargo run` put into ours. Build scripts that watch
+/// such variables would run again, and compile OpenSSL again, whenever cargo is called by us
+/// after it was called by hand, or the other way round.
+pub(crate) fn without_run_variables(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if is_run_variable(name) {
+            command.env_remove(name);
+        }
+    }
+    let Some(paths) = env::var_os("LD_LIBRARY_PATH") else {
+        return;
+    };
+    // Cargo appends what was there before to its own directories, all of which are either below
+    // the directory of the running binary or in the toolchain.
+    let own: Vec<PathBuf> = [
+        env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from)),
+        env::var_os("RUSTUP_HOME").map(PathBuf::from),
+        env::home_dir().map(|home| home.join(".rustup")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let kept: Vec<PathBuf> = env::split_paths(&paths)
+        .filter(|path| !own.iter().any(|own| path.starts_with(own)))
+        .collect();
+    match env::join_paths(&kept) {
+        Ok(joined) if !kept.is_empty() => command.env("LD_LIBRARY_PATH", joined),
+        _ => command.env_remove("LD_LIBRARY_PATH"),
+    };
+}
+
+fn is_run_variable(name: &str) -> bool {
+    name == "CARGO"
+        || name == "CARGO_BIN_NAME"
+        || name == "CARGO_CRATE_NAME"
+        || name == "CARGO_PRIMARY_PACKAGE"
+        || name == "OUT_DIR"
+        || name.starts_with("CARGO_MANIFEST_")
+        || name.starts_with("CARGO_PKG_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_run_variable;
+
+    #[test]
+    fn settings_of_the_developer_stay() {
+        for name in ["CARGO_TARGET_DIR", "CARGO_HOME", "CARGO_TERM_COLOR", "PATH"] {
+            assert!(!is_run_variable(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cargo_run_adds_goes() {
+        for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_VERSION", "CARGO_BIN_NAME"] {
+            assert!(is_run_variable(name), "{name}");
+        }
+    }
+}

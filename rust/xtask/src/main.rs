@@ -1,0 +1,82 @@
+//! The project's commands. `cargo xtask help` lists them.
+
+mod audit;
+mod build;
+mod cache;
+mod cargo;
+mod debian;
+mod demo;
+mod engine;
+mod engine_package;
+mod gdtoolkit;
+mod output;
+mod process;
+mod stage;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands of godot-dtls")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds the addon and stages it into godot_project/addons/dtls/
+    Build(build::Options),
+    /// Builds the addon and puts it into another project's addons/dtls/
+    Stage {
+        /// The directory that holds the other project's project.godot
+        dir: PathBuf,
+        /// Build with optimisation
+        #[arg(long)]
+        release: bool,
+    },
+    /// Prints the command of the engine in use, installing it if need be; or runs it
+    Godot {
+        /// Arguments for the engine, after `--`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Runs the demo's server and client as two headless engines
+    Demo {
+        /// Build with optimisation
+        #[arg(long)]
+        release: bool,
+    },
+    /// Runs every check and every test
+    Test {
+        /// Only the tests inside the engine; with FILTER, only those whose name contains it
+        #[arg(long, value_name = "FILTER", num_args = 0..=1)]
+        engine: Option<Option<String>>,
+    },
+    /// Runs the checks that need more tools
+    Audit,
+    /// Checks the repository's own rules
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Build(options) => build::run(&options),
+        Command::Stage { dir, release } => stage::run(&dir, release),
+        Command::Godot { args } => engine::run(&args),
+        Command::Demo { release } => demo::run(release),
+        Command::Test { engine: None } => test::run_all(),
+        Command::Test { engine: Some(filter) } => test::run_engine(filter.as_deref()),
+        Command::Audit => audit::run(),
+        Command::Tidy => tidy::run(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

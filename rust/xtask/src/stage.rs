@@ -1,0 +1,198 @@
+//! `cargo xtask stage`: the addon, put into a project's `addons/dtls/`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{build, workspace};
+
+const MANIFEST: &str = "dtls.gdextension";
+const DEBUG_LIBRARY: &str = "bin/libdtls_godot.linux.debug.x86_64.so";
+const RELEASE_LIBRARY: &str = "bin/libdtls_godot.linux.release.x86_64.so";
+const EXTENSION: &str = "res://addons/dtls/dtls.gdextension";
+
+/// What the editor puts beside a file. It stays as long as that file does.
+const SIDECARS: [&str; 2] = ["import", "uid"];
+
+pub(crate) fn run(project: &Path, release: bool) -> Result<ExitCode> {
+    require_project(project)?;
+    let options = build::Options { release, ..build::Options::default() };
+    stage(project, &build::library(&options)?, release)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn require_project(project: &Path) -> Result<()> {
+    if !project.join("project.godot").is_file() {
+        bail!("{} is no Godot project: it has no project.godot", project.display());
+    }
+    Ok(())
+}
+
+/// Puts the addon with this library into a project, and has the engine load it.
+pub(crate) fn stage(project: &Path, library: &Path, release: bool) -> Result<()> {
+    require_project(project)?;
+    let destination = project.join("addons/dtls");
+    let files = addon(library, release)?;
+    copy(&files, &destination)?;
+    list_extension(project)?;
+    if release {
+        println!(
+            "Staged the release build into {}, as the debug library too: that is the one that the \
+             editor loads",
+            destination.display()
+        );
+    } else {
+        println!("Staged the debug build into {}", destination.display());
+    }
+    Ok(())
+}
+
+/// The addon's files: path below `addons/dtls/` to source.
+type Files = BTreeMap<PathBuf, PathBuf>;
+
+fn addon(library: &Path, release: bool) -> Result<Files> {
+    let source = workspace::root().join("addons/dtls");
+    let mut files = Files::new();
+    for path in files_below(&source)? {
+        let relative = path.strip_prefix(&source)?.to_path_buf();
+        files.insert(relative, path);
+    }
+    files.insert(MANIFEST.into(), workspace::root().join(MANIFEST));
+    files.insert(DEBUG_LIBRARY.into(), library.to_path_buf());
+    if release {
+        files.insert(RELEASE_LIBRARY.into(), library.to_path_buf());
+    }
+    Ok(files)
+}
+
+/// Makes `destination` hold exactly these files, and what the editor has put beside them.
+fn copy(files: &Files, destination: &Path) -> Result<()> {
+    for (relative, source) in files {
+        replace(source, &destination.join(relative))?;
+    }
+    for path in files_below(destination)? {
+        let relative = path.strip_prefix(destination)?;
+        let is_sidecar = relative
+            .extension()
+            .is_some_and(|extension| SIDECARS.iter().any(|sidecar| extension == *sidecar))
+            && files.contains_key(&relative.with_extension(""));
+        if !is_sidecar && !files.contains_key(relative) {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a file in one step: a running engine may have the old library mapped, and must keep
+/// it whole.
+fn replace(source: &Path, destination: &Path) -> Result<()> {
+    let copy = || -> Result<()> {
+        let bytes = fs::read(source)?;
+        if fs::read(destination).is_ok_and(|present| present == bytes) {
+            return Ok(());
+        }
+        write(destination, &bytes)?;
+        fs::set_permissions(destination, fs::metadata(source)?.permissions())?;
+        Ok(())
+    };
+    copy().with_context(|| {
+        let (source, destination) = (source.display(), destination.display());
+        format!("cannot copy {source} to {destination}")
+    })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().context("a file is in a directory")?;
+    fs::create_dir_all(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Enters the addon in the list that the engine reads at start. The editor does so when it scans
+/// a project; an engine that has never been opened as an editor would load nothing.
+fn list_extension(project: &Path) -> Result<()> {
+    let path = project.join(".godot/extension_list.cfg");
+    let mut text = fs::read_to_string(&path).unwrap_or_default();
+    if text.lines().any(|line| line.trim() == EXTENSION) {
+        return Ok(());
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text += EXTENSION;
+    text.push('\n');
+    write(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let entries =
+        fs::read_dir(dir).with_context(|| format!("cannot read the folder {}", dir.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files.extend(files_below(&entry.path())?);
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_file_goes_and_what_the_editor_made_stays() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let source = dir.path().join("icon.svg");
+        fs::write(&source, "new").expect("it can be written");
+        let destination = dir.path().join("addons/dtls");
+        let put = |name: &str, text: &str| {
+            write(&destination.join(name), text.as_bytes()).expect("it can be written");
+        };
+        put("icons/icon.svg", "old");
+        put("icons/icon.svg.import", "from the editor");
+        put("icons/gone.svg", "stale");
+        put("icons/gone.svg.import", "stale");
+
+        let files = Files::from([("icons/icon.svg".into(), source)]);
+        copy(&files, &destination).expect("it can be staged");
+
+        let mut names: Vec<String> = files_below(&destination)
+            .expect("it is there")
+            .iter()
+            .map(|path| path.file_name().unwrap_or_default().display().to_string())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["icon.svg", "icon.svg.import"]);
+        let text = fs::read_to_string(destination.join("icons/icon.svg")).expect("it is there");
+        assert_eq!(text, "new");
+    }
+
+    #[test]
+    fn the_extension_is_listed_once_beside_others() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let list = dir.path().join(".godot/extension_list.cfg");
+        write(&list, b"res://other.gdextension").expect("it can be written");
+        for _ in 0..2 {
+            list_extension(dir.path()).expect("it can be listed");
+        }
+        let text = fs::read_to_string(list).expect("it is there");
+        assert_eq!(text, format!("res://other.gdextension\n{EXTENSION}\n"));
+    }
+
+    #[test]
+    fn a_folder_without_a_project_is_refused() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let error = require_project(dir.path()).expect_err("it holds no project");
+        assert!(error.to_string().contains("project.godot"), "{error}");
+    }
+}
