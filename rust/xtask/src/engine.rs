@@ -17,6 +17,9 @@ use crate::{cargo, debian, engine_package, workspace};
 /// The oldest engine that the addon supports, as `compatibility_minimum` in the manifest.
 const OLDEST: Version = Version { major: 4, minor: 3 };
 
+/// Where fontconfig looks for its configuration.
+const FONTCONFIG: &str = "/etc/fonts/fonts.conf";
+
 /// `cargo xtask godot`
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let engine = Engine::find()?;
@@ -38,6 +41,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 #[derive(Clone, Debug)]
 pub(crate) struct Engine {
     program: PathBuf,
+    /// The configuration of fontconfig that came with the engine, for a machine that has none. The
+    /// engine complains on its error output without.
+    fonts: Option<PathBuf>,
 }
 
 impl Engine {
@@ -53,7 +59,7 @@ impl Engine {
             if version < OLDEST {
                 bail!("GODOT names Godot {version}; the addon needs {OLDEST} or later");
             }
-            return Ok(Self { program });
+            return Ok(Self { program, fonts: None });
         }
         let mut too_old = String::new();
         for name in ["godot4", "godot"] {
@@ -62,15 +68,16 @@ impl Engine {
             }
             match Version::of(Path::new(name)) {
                 Ok(version) if version >= OLDEST => {
-                    return Ok(Self { program: name.into() });
+                    return Ok(Self { program: name.into(), fonts: None });
                 }
                 Ok(version) => too_old += &format!(" (`{name}` on PATH is {version})"),
                 Err(error) => too_old += &format!(" ({error:#})"),
             }
         }
         if debian::is_debian() && cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-            let program = engine_package::install()?;
-            return Ok(Self { program });
+            let package = engine_package::install()?;
+            let fonts = (!Path::new(FONTCONFIG).exists()).then(|| package.fonts());
+            return Ok(Self { program: package.program(), fonts });
         }
         bail!(
             "there is no Godot {OLDEST} or later on this machine{too_old}. Download the standard \
@@ -83,6 +90,9 @@ impl Engine {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         cargo::without_run_variables(&mut command);
+        if let Some(fonts) = &self.fonts {
+            command.env("FONTCONFIG_PATH", fonts);
+        }
         command
     }
 

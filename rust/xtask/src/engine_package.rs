@@ -28,10 +28,11 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const ARCHITECTURE: &str = "amd64";
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
-/// The engine's path. It is downloaded on the first call.
-pub(crate) fn install() -> Result<PathBuf> {
+/// The engine's packages. They are downloaded on the first call.
+pub(crate) fn install() -> Result<Prefix> {
     let prefix = cache::dir()?.join(format!("engine-{RECIPE}"));
-    let program = Prefix(prefix.clone()).program();
+    let installed = Prefix(prefix.clone());
+    let program = installed.program();
     cache::complete(&prefix, || {
         fetch(&prefix).context("Godot cannot be installed from Debian's packages")?;
         let version = engine::version_text(&program).with_context(|| {
@@ -43,7 +44,7 @@ pub(crate) fn install() -> Result<PathBuf> {
         eprintln!("Godot {version} is in {}", prefix.display());
         Ok(())
     })?;
-    Ok(program)
+    Ok(installed)
 }
 
 fn fetch(prefix: &Path) -> Result<()> {
@@ -157,7 +158,7 @@ fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
 }
 
 /// Where packages have been unpacked.
-struct Prefix(PathBuf);
+pub(crate) struct Prefix(PathBuf);
 
 impl Prefix {
     fn libraries(&self) -> PathBuf {
@@ -173,8 +174,14 @@ impl Prefix {
         format!("{libraries}:{libraries}/pulseaudio")
     }
 
-    fn program(&self) -> PathBuf {
+    /// The engine.
+    pub(crate) fn program(&self) -> PathBuf {
         self.0.join("usr/bin/godot")
+    }
+
+    /// The folder with fontconfig's configuration.
+    pub(crate) fn fonts(&self) -> PathBuf {
+        self.0.join("etc/fonts")
     }
 
     /// Lets the engine in here run with the libraries in here, once all of it is at `home`.
