@@ -79,6 +79,8 @@ impl Acceptor {
         outgoing: &mut Datagrams,
         now: Instant,
     ) -> Result<Accepted, ConfigError> {
+        // The session gets all of it, so what would never get to a session must not come this way.
+        let datagram = record::acceptable(datagram, record::LEAST_ENCRYPTED);
         if !record::is_client_hello(datagram) {
             return Ok(Accepted::Noise);
         }
@@ -91,6 +93,7 @@ impl Acceptor {
         let before = outgoing.len();
         match link.listen(datagram, outgoing) {
             Listen::Verified => {
+                link.answer_as(datagram);
                 let session = Session::accept(link, now);
                 Ok(Accepted::Session(Box::new(session)))
             }

@@ -9,7 +9,7 @@
 //! "try again" to a write either: OpenSSL 3.6.3 can corrupt a flight that it has to resume.
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int, c_long, c_void};
+use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -41,6 +41,8 @@ struct BioState {
     timer_armed: bool,
     /// How often the flight that awaits its answer has timed out.
     timeouts: u32,
+    /// What is added to the numbers of plaintext records.
+    renumber: u64,
     /// The number of the last record that was written.
     last_written: Option<record::Number>,
 }
@@ -76,13 +78,14 @@ impl Link {
     pub(crate) fn new(context: &SslContextRef, mtu: u32) -> Result<Self, ErrorStack> {
         let mut ssl = Ssl::new(context)?;
         ssl.set_mtu(mtu)?;
-        ffi::set_retransmission_schedule(&mut ssl);
+        ffi::set_timer_callback(&mut ssl, next_wait);
         let state = Box::new(BioState {
             incoming: None,
             outgoing: None,
             mtu,
             timer_armed: false,
             timeouts: 0,
+            renumber: 0,
             last_written: None,
         });
         let method = method()?;
@@ -118,7 +121,7 @@ impl Link {
         incoming: Option<&[u8]>,
         outgoing: &mut Datagrams,
         call: impl FnOnce(&mut SslRef) -> R,
-    ) -> R {
+    ) -> (R, bool) {
         /// Takes the buffers back, also when `call` unwinds.
         struct Lent(NonNull<BioState>);
         impl Drop for Lent {
@@ -133,13 +136,16 @@ impl Link {
         let state = unsafe { self.state.as_mut() };
         state.incoming = incoming.map(NonNull::from);
         state.outgoing = Some(NonNull::from(outgoing));
-        let _lent = Lent(self.state);
-        call(&mut self.ssl)
+        let lent = Lent(self.state);
+        let result = call(&mut self.ssl);
+        // SAFETY: as above; the call is over.
+        let unread = unsafe { lent.0.as_ref() }.incoming.is_some();
+        (result, unread)
     }
 
     /// Reads one datagram as a listening server.
     pub(crate) fn listen(&mut self, datagram: &[u8], outgoing: &mut Datagrams) -> ffi::Listen {
-        self.lend(Some(datagram), outgoing, ffi::listen)
+        self.lend(Some(datagram), outgoing, ffi::listen).0
     }
 
     /// Goes on with the handshake, with the datagram that arrived or to start it.
@@ -148,17 +154,44 @@ impl Link {
         datagram: Option<&[u8]>,
         outgoing: &mut Datagrams,
     ) -> Step<()> {
-        step(self.lend(datagram, outgoing, ffi::do_handshake))
+        step(self.lend(datagram, outgoing, ffi::do_handshake).0)
     }
 
     /// Decrypts the next record, of `datagram` or of what an earlier one left behind.
     pub(crate) fn read(
         &mut self,
-        datagram: Option<&[u8]>,
+        datagram: &mut Option<&[u8]>,
         outgoing: &mut Datagrams,
         buffer: &mut [u8],
     ) -> Step<usize> {
-        step(self.lend(datagram, outgoing, |ssl| ffi::read(ssl, buffer)))
+        let (result, unread) = self.lend(*datagram, outgoing, |ssl| ffi::read(ssl, buffer));
+        if !unread {
+            *datagram = None;
+        }
+        step(result)
+    }
+
+    /// Lets the ServerHello have the record number of the ClientHello `datagram`, as RFC 6347 section
+    /// 4.2.1 demands. OpenSSL gives it the number 1, which a HelloVerifyRequest may have had
+    /// (openssl#32063): the client would drop it as a replay.
+    pub(crate) fn answer_as(&mut self, datagram: &[u8]) {
+        let number = record::first_sequence(datagram).unwrap_or(1);
+        // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
+        unsafe { self.state.as_mut() }.renumber = number.saturating_sub(1);
+    }
+
+    /// Whether OpenSSL will not repeat this flight any more.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
+        unsafe { self.state.as_ref() }.timeouts >= ffi::MOST_TIMEOUTS
+    }
+
+    /// Shortest body of an encrypted record, in bytes; that of AES-GCM until a suite is agreed upon.
+    pub(crate) fn least_encrypted(&self) -> usize {
+        match self.ssl.current_cipher().map(|suite| suite.name()) {
+            Some(suite) if suite.contains("CHACHA20") => record::LEAST_ENCRYPTED_CHACHA,
+            _ => record::LEAST_ENCRYPTED,
+        }
     }
 
     /// Whether a record is left to read.
@@ -168,7 +201,7 @@ impl Link {
 
     /// Encrypts one packet.
     pub(crate) fn write(&mut self, payload: &[u8], outgoing: &mut Datagrams) -> Step<()> {
-        step(self.lend(None, outgoing, |ssl| ffi::write(ssl, payload)))
+        step(self.lend(None, outgoing, |ssl| ffi::write(ssl, payload)).0)
     }
 
     /// Writes close_notify.
@@ -203,7 +236,7 @@ impl Link {
     /// OpenSSL fails a handshake at its 13th timeout of one flight; it is not asked to: how long a
     /// handshake may take is for the caller to decide.
     pub(crate) fn retransmit(&mut self, outgoing: &mut Datagrams) -> Step<bool> {
-        if self.time_to_retransmission().is_none() {
+        if self.time_to_retransmission() != Some(Duration::ZERO) {
             return Step::Done(false);
         }
         // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
@@ -214,13 +247,9 @@ impl Link {
                 return Step::Broken(error);
             }
         }
-        match self.lend(None, outgoing, ffi::handle_timeout) {
+        match self.lend(None, outgoing, ffi::handle_timeout).0 {
             ffi::Timer::Waiting => Step::Done(false),
-            ffi::Timer::Retransmitted => {
-                // SAFETY: the state lives as long as `self.ssl`, and no call is running.
-                unsafe { self.state.as_mut() }.timeouts += 1;
-                Step::Done(true)
-            }
+            ffi::Timer::Retransmitted => Step::Done(true),
             ffi::Timer::Exhausted => Step::Broken(ErrorStack::get()),
         }
     }
@@ -281,6 +310,20 @@ fn contained<R>(otherwise: R, callback: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(callback)).unwrap_or(otherwise)
 }
 
+/// How long the flight that is sent now waits for its answer, in microseconds. `previous` is 0 for a
+/// new flight, and the last wait for one that has timed out.
+unsafe extern "C" fn next_wait(ssl: *mut sys::SSL, previous: c_uint) -> c_uint {
+    contained(ffi::LONGEST_RETRANSMISSION, || {
+        // SAFETY: OpenSSL calls this with an SSL object of `Link::new`, whose read BIO is of this
+        // module, from within `Link::lend`.
+        let Some(state) = (unsafe { state(sys::SSL_get_rbio(ssl)) }) else {
+            return ffi::LONGEST_RETRANSMISSION;
+        };
+        state.timeouts = if previous == 0 { 0 } else { state.timeouts + 1 };
+        ffi::wait_after(previous, state.timeouts)
+    })
+}
+
 unsafe extern "C" fn write(bio: *mut sys::BIO, data: *const c_char, length: c_int) -> c_int {
     contained(-1, || {
         // SAFETY: OpenSSL calls this with a BIO of this module, from within `Link::lend`.
@@ -291,13 +334,19 @@ unsafe extern "C" fn write(bio: *mut sys::BIO, data: *const c_char, length: c_in
         if data.is_null() {
             return -1;
         }
+        // SAFETY: `bio` is live.
+        unsafe { sys::BIO_clear_retry_flags(bio) };
         if let Some(mut outgoing) = state.outgoing {
             // SAFETY: `data` is readable for `length` bytes; `outgoing` was lent for this call, and
             // the lender does not touch it before the call is over.
             unsafe {
                 let datagram = &*ptr::slice_from_raw_parts(data.cast::<u8>(), size);
-                state.last_written = record::last_number(datagram);
-                outgoing.as_mut().push(datagram);
+                let mut datagram = std::borrow::Cow::Borrowed(datagram);
+                if state.renumber != 0 {
+                    record::renumber(datagram.to_mut(), state.renumber);
+                }
+                state.last_written = record::last_number(&datagram);
+                outgoing.as_mut().push(&datagram);
             }
         }
         // Without a place to put it the datagram is lost, which is a thing that datagrams do.
@@ -342,7 +391,6 @@ unsafe extern "C" fn ctrl(
     const BIO_CTRL_EOF: c_int = 2;
     const BIO_CTRL_PENDING: c_int = 10;
     const BIO_CTRL_FLUSH: c_int = 11;
-    const BIO_CTRL_DUP: c_int = 12;
     const BIO_CTRL_WPENDING: c_int = 13;
     const BIO_CTRL_DGRAM_QUERY_MTU: c_int = 40;
     const BIO_CTRL_DGRAM_GET_MTU: c_int = 41;
@@ -360,7 +408,7 @@ unsafe extern "C" fn ctrl(
             return 0;
         };
         match command {
-            BIO_CTRL_FLUSH | BIO_CTRL_DUP => 1,
+            BIO_CTRL_FLUSH => 1,
             BIO_CTRL_EOF | BIO_CTRL_WPENDING => 0,
             BIO_CTRL_PENDING => {
                 state.incoming.map_or(0, |datagram| c_long::try_from(datagram.len()).unwrap_or(0))

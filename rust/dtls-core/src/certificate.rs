@@ -23,6 +23,9 @@ impl Certificates {
         if text.is_empty() {
             return Err(ConfigError::NoCertificate);
         }
+        if is_encrypted(text) {
+            return Err(ConfigError::UnreadableCertificate("it is encrypted".to_owned()));
+        }
         let is_der = text.first() == Some(&0x30);
         let parsed = if is_der {
             X509::from_der(text).map(|certificate| vec![certificate])
@@ -118,14 +121,17 @@ impl TrustAnchors {
     /// # Errors
     /// When nothing in it can be read: trusting no one is not what anyone asked for.
     pub fn from_bundle(pem: &str) -> Result<(Self, usize), ConfigError> {
-        const END: &str = "-----END CERTIFICATE-----";
+        const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         ffi::start();
         let mut readable = Vec::new();
         let mut unreadable = 0;
-        for block in pem.split_inclusive(END).filter(|block| block.ends_with(END)) {
-            match X509::from_pem(block.as_bytes()) {
-                Ok(certificate) => readable.push(certificate),
-                Err(_) => unreadable += 1,
+        for block in pem.split(BEGIN).skip(1) {
+            let block = format!("{BEGIN}{block}");
+            let certificate =
+                (!is_encrypted(block.as_bytes())).then(|| X509::from_pem(block.as_bytes()));
+            match certificate {
+                Some(Ok(certificate)) => readable.push(certificate),
+                _ => unreadable += 1,
             }
         }
         if readable.is_empty() {
@@ -157,8 +163,15 @@ impl std::fmt::Debug for TrustAnchors {
     }
 }
 
-/// What OpenSSL says was wrong: its last word, which is the most general one.
+/// Whether `pem` says that it is encrypted, as anything in PEM may (RFC 1421): OpenSSL would ask for
+/// the passphrase on the terminal, and wait.
+fn is_encrypted(pem: &[u8]) -> bool {
+    const HEADER: &[u8] = b"Proc-Type:";
+    pem.windows(HEADER.len()).any(|window| window == HEADER)
+}
+
+/// What OpenSSL says was wrong: its first word, which is the closest to the cause.
 pub(crate) fn reason(error: &openssl::error::ErrorStack) -> String {
-    let last = error.errors().last().and_then(|error| error.reason());
-    last.unwrap_or("OpenSSL does not say why").to_owned()
+    let first = error.errors().iter().find_map(|error| error.reason());
+    first.unwrap_or("it does not say why").to_owned()
 }

@@ -69,6 +69,12 @@ pub enum ConfigError {
     /// OpenSSL refuses to use them.
     #[error("OpenSSL refuses the private key or the certificate ({0})")]
     Refused(String),
+    /// The certificates do not fit the message that carries them.
+    #[error(
+        "the certificates have {0} bytes together, and peers take 16,381 at most; leave out those \
+         that clients have, such as the root"
+    )]
+    ChainTooLong(usize),
     /// There is nothing to trust.
     #[error("there is no certificate to trust in it")]
     NoTrustAnchor,
@@ -107,6 +113,17 @@ impl ServerConfig {
         let refused = |error: ErrorStack| ConfigError::Refused(reason(&error));
         let mut certificates = identity.certificates.as_slice().iter();
         let own = certificates.next().ok_or(ConfigError::NoCertificate)?;
+        let mut bytes = 0;
+        for certificate in identity.certificates.as_slice() {
+            bytes += certificate.to_der().map_err(refused)?.len() + 3;
+        }
+        if bytes > record::MAX_HANDSHAKE_MESSAGE - 3 {
+            return Err(ConfigError::ChainTooLong(bytes));
+        }
+        if !can_sign(&identity.key) {
+            let reason = "DTLS 1.2 needs an RSA key, or an ECDSA key on P-256 or P-384";
+            return Err(ConfigError::Refused(reason.to_owned()));
+        }
         context.set_certificate(own).map_err(refused)?;
         context.set_private_key(&identity.key).map_err(refused)?;
         context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
@@ -140,6 +157,20 @@ impl ClientConfig {
         let mut context = new_context()?;
         verification::demand(&mut context, &verification)?;
         Ok(Self { context: context.build(), verification, server_name })
+    }
+}
+
+/// Whether a server with `key` can shake hands: OpenSSL 3.6 uses Ed25519, Ed448 and RSA-PSS keys with
+/// TLS 1.2 but not with DTLS 1.2, and an ECDSA key only on a curve that the client offers.
+fn can_sign(key: &openssl::pkey::PKey<openssl::pkey::Private>) -> bool {
+    use openssl::nid::Nid;
+    match key.id() {
+        openssl::pkey::Id::RSA => true,
+        openssl::pkey::Id::EC => key.ec_key().is_ok_and(|key| {
+            let curve = key.group().curve_name();
+            matches!(curve, Some(Nid::X9_62_PRIME256V1 | Nid::SECP384R1))
+        }),
+        _ => false,
     }
 }
 

@@ -58,6 +58,9 @@ pub enum Failure {
     /// The peer broke the protocol.
     #[error("the other side broke the protocol ({0})")]
     Protocol(String),
+    /// OpenSSL failed without the peer having a part in it.
+    #[error("OpenSSL failed ({0})")]
+    Internal(String),
     /// The socket is gone.
     #[error("the UDP socket was closed underneath the connection")]
     TransportClosed,
@@ -66,6 +69,8 @@ pub enum Failure {
 impl Failure {
     /// What OpenSSL's error queue says.
     pub(crate) fn from_openssl(stack: &ErrorStack) -> Self {
+        // ERR_LIB_SSL of include/openssl/err.h.
+        const SSL_LIBRARY: i32 = 20;
         // Alerts are the reason codes from 1,000 on; the others from include/openssl/sslerr.h.
         const FIRST_ALERT: i32 = 1000;
         const NO_SUITABLE_SIGNATURE_ALGORITHM: i32 = 118;
@@ -76,7 +81,8 @@ impl Failure {
         const VERSION_TOO_LOW: i32 = 396;
         const NO_SHARED_GROUPS: i32 = 410;
 
-        for error in stack.errors() {
+        // Reason codes mean something else in each of OpenSSL's libraries.
+        for error in stack.errors().iter().filter(|error| error.library_code() == SSL_LIBRARY) {
             let code = error.reason_code();
             match code {
                 NO_SUITABLE_SIGNATURE_ALGORITHM | NO_SHARED_CIPHER | NO_SHARED_GROUPS => {
@@ -92,7 +98,11 @@ impl Failure {
                 _ => {}
             }
         }
-        Self::Protocol(reason(stack))
+        if stack.errors().iter().any(|error| error.library_code() == SSL_LIBRARY) {
+            Self::Protocol(reason(stack))
+        } else {
+            Self::Internal(reason(stack))
+        }
     }
 }
 
@@ -104,7 +114,7 @@ pub enum CertificateProblem {
     #[error("has expired, on {0}")]
     Expired(String),
     /// Its time has not come.
-    #[error("is not valid before {0}; is the clock of this machine right?")]
+    #[error("is not valid before {0}, going by the clock of this machine")]
     NotYetValid(String),
     /// It signed itself and is not among the trusted ones.
     #[error("is self-signed and is not trusted")]
@@ -149,7 +159,10 @@ impl CertificateProblem {
 fn alert_meaning(alert: u8) -> String {
     let meaning = match alert {
         20 | 51 => "it could not decrypt or verify a message",
-        40 => "it has no cipher suite, curve or signature algorithm in common with this side",
+        40 => {
+            "it has no cipher suite, curve or signature algorithm in common with this side, or it \
+             wants a certificate from this side"
+        }
         42 | 43 | 46 => "it does not accept this side's certificate",
         44 => "this side's certificate has been revoked",
         45 => "this side's certificate has expired, or its clock is wrong",

@@ -22,7 +22,9 @@ use openssl_sys as sys;
 /// way, that schedule left 34 unfinished after 30 s; this one left none, and the slowest took 17 s.
 const FIRST_RETRANSMISSION: c_uint = 400_000;
 /// Longest wait between two transmissions of the same flight, in microseconds.
-const LONGEST_RETRANSMISSION: c_uint = 2_000_000;
+pub(crate) const LONGEST_RETRANSMISSION: c_uint = 2_000_000;
+/// Longer than any handshake takes, in microseconds.
+const NEVER: c_uint = 3_600_000_000;
 
 /// OpenSSL gives up a handshake when one flight has timed out more often than this
 /// (`DTLS1_TMO_ALERT_COUNT` in its `ssl/ssl_local.h`).
@@ -166,17 +168,23 @@ pub(crate) fn shutdown(ssl: &mut SslRef) {
     }
 }
 
-/// Sets how long each flight waits for its answer.
-pub(crate) fn set_retransmission_schedule(ssl: &mut SslRef) {
-    // SAFETY: `ssl` is live; the callback has static lifetime and touches nothing.
-    unsafe { DTLS_set_timer_cb(ssl.as_ptr(), Some(next_retransmission)) }
+/// What tells OpenSSL how long a flight waits for its answer.
+pub(crate) type TimerCallback = unsafe extern "C" fn(*mut sys::SSL, c_uint) -> c_uint;
+
+/// Lets `callback` say how long each flight waits for its answer.
+pub(crate) fn set_timer_callback(ssl: &mut SslRef, callback: TimerCallback) {
+    // SAFETY: `ssl` is live; the callback has static lifetime.
+    unsafe { DTLS_set_timer_cb(ssl.as_ptr(), Some(callback)) }
 }
 
-/// The wait after one of `previous` microseconds; 0 asks for the first. Cannot panic.
-unsafe extern "C" fn next_retransmission(_: *mut sys::SSL, previous: c_uint) -> c_uint {
-    match previous {
+/// The wait, in microseconds, before a flight that was repeated so many times goes out once more.
+/// `previous` is the wait before.
+pub(crate) fn wait_after(previous: c_uint, timeouts: u32) -> c_uint {
+    match timeouts {
         0 => FIRST_RETRANSMISSION,
-        _ => previous.saturating_add(previous / 2).min(LONGEST_RETRANSMISSION),
+        1..MOST_TIMEOUTS => previous.saturating_add(previous / 2).min(LONGEST_RETRANSMISSION),
+        // OpenSSL looks at its timer whenever it reads, and fails at the next timeout.
+        _ => NEVER,
     }
 }
 

@@ -1,7 +1,8 @@
 //! DTLS 1.2 over OpenSSL, without I/O.
 //!
-//! Whoever owns the socket hands datagrams in and takes datagrams out; nothing here opens a socket,
-//! reads a clock behind the caller's back or knows a game engine.
+//! Whoever owns the socket hands datagrams in and takes datagrams out; nothing here opens a socket or
+//! knows a game engine. Time is an argument, with two exceptions that are OpenSSL's: its timer reads
+//! `gettimeofday`, and the validity of certificates is compared with `time`.
 //!
 //! - A server has one [`Acceptor`]. It answers a first ClientHello with a cookie and keeps nothing;
 //!   a ClientHello that brings the cookie back becomes a [`Session`].

@@ -43,14 +43,18 @@ impl PeerName {
                 Err(_) => refuse("only an IPv6 address stands in brackets"),
             };
         }
-        if let Ok(address) = name.parse::<IpAddr>() {
-            return Ok(Self::Ip(address));
-        }
         if name.starts_with('.') {
             return refuse("it starts with a dot");
         }
         // The dot of an absolute name is not part of the name in a certificate.
         let name = name.strip_suffix('.').unwrap_or(name);
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return Ok(Self::Ip(address));
+        }
+        let last = name.rsplit('.').next().unwrap_or(name);
+        if last.bytes().all(|byte| byte.is_ascii_digit()) {
+            return refuse("it looks like an IP address and is none");
+        }
         if !name.is_ascii() {
             return refuse("write it in its ASCII form, which starts with xn--");
         }
@@ -137,7 +141,12 @@ mod tests {
         assert_eq!(PeerName::parse("localhost"), Ok(dns("localhost")));
         assert_eq!(PeerName::parse("Game.Example.COM."), Ok(dns("game.example.com")));
         assert_eq!(PeerName::parse("my_host"), Ok(dns("my_host")));
-        for (text, address) in [("192.0.2.1", "192.0.2.1"), ("::1", "::1"), ("[::1]", "::1")] {
+        for (text, address) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("192.0.2.1.", "192.0.2.1"),
+        ] {
             let address = address.parse().expect("a literal address");
             assert_eq!(PeerName::parse(text), Ok(PeerName::Ip(address)));
         }
@@ -156,6 +165,9 @@ mod tests {
             "a\0b",
             "ünïcode.example",
             "[192.0.2.1]",
+            "127.1",
+            "192.0.2.256",
+            "4242",
             "[::1",
             "host:4242",
             "fe80::1%eth0",

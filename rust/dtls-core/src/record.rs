@@ -16,6 +16,12 @@ pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = 16 * 1024;
 /// Largest record body: 2^14 bytes and what encryption may add (RFC 5246 section 6.2.3).
 const MAX_BODY: usize = 16 * 1024 + 2048;
 
+/// Shortest body of an encrypted record with AES-GCM: explicit nonce, one byte, tag. OpenSSL takes a
+/// shorter one for an internal error of its own and ends the connection.
+pub(crate) const LEAST_ENCRYPTED: usize = 8 + 1 + 16;
+/// The same with ChaCha20-Poly1305, whose nonce is not sent.
+pub(crate) const LEAST_ENCRYPTED_CHACHA: usize = 1 + 16;
+
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -66,15 +72,17 @@ fn split_record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
 
 impl Record<'_> {
     /// Whether OpenSSL may see it: anything encrypted, and what is plain if it keeps to the limits.
-    fn is_acceptable(&self) -> bool {
+    fn is_acceptable(&self, least_encrypted: usize) -> bool {
         if self.number.epoch() != 0 {
-            return !self.body.is_empty();
+            return self.body.len() >= least_encrypted;
         }
         match self.content {
             HANDSHAKE => are_acceptable_fragments(self.body),
+            // A level, and what it is about.
+            ALERT => matches!(self.body, [1 | 2, _]),
+            CHANGE_CIPHER_SPEC => self.body == [1],
             // Nothing of the application is ever sent in the clear.
-            APPLICATION_DATA => false,
-            _ => !self.body.is_empty(),
+            _ => false,
         }
     }
 }
@@ -93,7 +101,8 @@ fn are_acceptable_fragments(mut body: &[u8]) -> bool {
         };
         let [message, offset, fragment] = [[m0, m1, m2], [o0, o1, o2], [f0, f1, f2]]
             .map(|[a, b, c]| usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c));
-        if message > MAX_HANDSHAKE_MESSAGE || offset + fragment > message {
+        let nothing_of_something = fragment == 0 && message > 0;
+        if message > MAX_HANDSHAKE_MESSAGE || offset + fragment > message || nothing_of_something {
             return false;
         }
         let Some((_, rest)) = rest.split_at_checked(fragment) else {
@@ -106,10 +115,10 @@ fn are_acceptable_fragments(mut body: &[u8]) -> bool {
 
 /// The part of `datagram` that may go to OpenSSL: its records up to the first that is none or that
 /// breaks a limit. Empty when there is nothing to handle.
-pub(crate) fn acceptable(datagram: &[u8]) -> &[u8] {
+pub(crate) fn acceptable(datagram: &[u8], least_encrypted: usize) -> &[u8] {
     let mut rest = datagram;
     while let Some((record, behind)) = split_record(rest) {
-        if !record.is_acceptable() {
+        if !record.is_acceptable(least_encrypted) {
             break;
         }
         rest = behind;
@@ -129,6 +138,44 @@ pub(crate) fn last_number(datagram: &[u8]) -> Option<Number> {
     last
 }
 
+/// The sequence number of the first record of `datagram`.
+pub(crate) fn first_sequence(datagram: &[u8]) -> Option<u64> {
+    split_record(datagram).map(|(record, _)| record.number.0 & SEQUENCE)
+}
+
+/// Adds `by` to the sequence number of every plaintext record of `datagram`.
+pub(crate) fn renumber(mut datagram: &mut [u8], by: u64) {
+    while let Some((record, _)) = split_record(datagram) {
+        let length = HEADER + record.body.len();
+        let plain = record.number.epoch() == 0;
+        let sequence = record.number.0.wrapping_add(by) & SEQUENCE;
+        let (header, rest) = datagram.split_at_mut(length);
+        if let Some(field) = header.get_mut(3..11).filter(|_| plain) {
+            field.copy_from_slice(&sequence.to_be_bytes());
+        }
+        datagram = rest;
+    }
+}
+
+/// Whether `datagram` has an encrypted record in it that is not of the handshake.
+pub(crate) fn has_encrypted_data(mut datagram: &[u8]) -> bool {
+    while let Some((record, rest)) = split_record(datagram) {
+        if record.number.epoch() != 0 && record.content != HANDSHAKE {
+            return true;
+        }
+        datagram = rest;
+    }
+    false
+}
+
+/// Whether the first record of `datagram` is encrypted.
+pub(crate) fn starts_encrypted(datagram: &[u8]) -> bool {
+    split_record(datagram).is_some_and(|(record, _)| record.number.epoch() != 0)
+}
+
+/// The bits of a record's number that are its sequence number.
+const SEQUENCE: u64 = (1 << 48) - 1;
+
 /// The fatal alert user_canceled as a plaintext record, to follow the record `last`; `None` when that
 /// one was encrypted, since what follows it would have to be as well.
 pub(crate) fn plaintext_cancel(last: Number) -> Option<[u8; HEADER + 2]> {
@@ -146,13 +193,16 @@ pub(crate) fn is_client_hello(datagram: &[u8]) -> bool {
         record.number.epoch() == 0
             && record.content == HANDSHAKE
             && record.body.first() == Some(&CLIENT_HELLO)
-            && record.is_acceptable()
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn acceptable(datagram: &[u8]) -> &[u8] {
+        super::acceptable(datagram, LEAST_ENCRYPTED_CHACHA)
+    }
 
     fn record(content: u8, minor: u8, epoch: u16, body: &[u8]) -> Vec<u8> {
         let length = u16::try_from(body.len()).expect("a test's body is short");

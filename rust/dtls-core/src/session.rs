@@ -34,6 +34,14 @@ use crate::{ffi, record, verification};
 /// datagrams.
 const RECEIVE_QUEUE: usize = 1024 * 1024;
 
+/// What a packet in that queue counts for beside its own bytes.
+const PER_PACKET: usize = 64;
+
+/// Datagrams beginning with an encrypted record that a handshake takes in. OpenSSL keeps such a
+/// record, in a buffer of 17 KB, until it has the keys, and would keep a hundred. What belongs to the
+/// handshake mostly follows a plaintext record in its datagram; packets that overtake it are few.
+const MOST_ENCRYPTED: u32 = 16;
+
 /// How a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -86,6 +94,12 @@ struct Handshaking {
     started: Instant,
     retransmit_at: Option<Instant>,
     retransmissions: u32,
+    /// A client that has heard nothing yet can start over.
+    again: Option<ClientConfig>,
+    /// Whether something encrypted came that is not of the handshake.
+    early: bool,
+    /// Datagrams that began with an encrypted record.
+    encrypted: u32,
 }
 
 struct Connected {
@@ -98,29 +112,31 @@ impl Session {
     /// # Errors
     /// When OpenSSL fails.
     pub fn connect(config: &ClientConfig, now: Instant) -> Result<Self, ConfigError> {
-        let mut link = Link::new(&config.context, MTU)?;
-        let ssl = link.ssl_mut();
-        ssl.set_connect_state();
-        if let Some(PeerName::Dns(name)) = &config.server_name {
-            ssl.set_hostname(name)?;
-        }
-        verification::begin(ssl, &config.verification)?;
+        let link = client_link(config)?;
         let expectation = Expectation::Server(config.verification.clone());
-        Ok(Self::start(link, expectation, now))
+        Ok(Self::start(link, expectation, Some(config.clone()), now))
     }
 
     /// The session of a client whose ClientHello `link` has verified.
     pub(crate) fn accept(link: Link, now: Instant) -> Self {
-        Self::start(link, Expectation::AnyClient, now)
+        Self::start(link, Expectation::AnyClient, None, now)
     }
 
-    fn start(link: Link, expectation: Expectation, now: Instant) -> Self {
+    fn start(
+        link: Link,
+        expectation: Expectation,
+        again: Option<ClientConfig>,
+        now: Instant,
+    ) -> Self {
         let handshaking = Handshaking {
             link,
             expectation,
             started: now,
             retransmit_at: None,
             retransmissions: 0,
+            again,
+            early: false,
+            encrypted: 0,
         };
         let mut session = Self { state: State::Closed, io: Io::default() };
         session.state = handshaking.step(None, now, &mut session.io);
@@ -147,13 +163,18 @@ impl Session {
 
     /// Handles one datagram from the peer. What is not DTLS is dropped.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
-        let datagram = record::acceptable(datagram);
+        let least_encrypted = match &self.state {
+            State::Handshaking(state) => state.link.least_encrypted(),
+            State::Connected(state) => state.link.least_encrypted(),
+            State::Closed | State::Failed(_) => return,
+        };
+        let datagram = record::acceptable(datagram, least_encrypted);
         if datagram.is_empty() {
             return;
         }
         self.advance(|state, io| match state {
             State::Handshaking(state) => state.step(Some(datagram), now, io),
-            State::Connected(state) => state.read(Some(datagram), io),
+            State::Connected(state) => state.read(Some(datagram), false, io),
             over => over,
         });
     }
@@ -214,7 +235,7 @@ impl Session {
     /// a connection stay here.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         let packet = self.io.received.pop_front()?;
-        self.io.received_bytes -= packet.len();
+        self.io.received_bytes -= packet.len() + PER_PACKET;
         Some(packet)
     }
 
@@ -237,7 +258,7 @@ impl Session {
         if negotiated == 0 { max_packet_size() } else { negotiated }
     }
 
-    /// Ends the connection. The peer is told, if there was one.
+    /// Ends the connection, or forgets why it failed. The peer is told, if there was one.
     pub fn close(&mut self) {
         self.advance(|state, io| match state {
             State::Handshaking(mut state) => {
@@ -248,7 +269,7 @@ impl Session {
                 state.link.shutdown(&mut io.outgoing);
                 State::Closed
             }
-            over => over,
+            State::Closed | State::Failed(_) => State::Closed,
         });
     }
 
@@ -274,6 +295,17 @@ impl std::fmt::Debug for Session {
     }
 }
 
+fn client_link(config: &ClientConfig) -> Result<Link, openssl::error::ErrorStack> {
+    let mut link = Link::new(&config.context, MTU)?;
+    let ssl = link.ssl_mut();
+    ssl.set_connect_state();
+    if let Some(PeerName::Dns(name)) = &config.server_name {
+        ssl.set_hostname(name)?;
+    }
+    verification::begin(ssl, &config.verification)?;
+    Ok(link)
+}
+
 impl Handshaking {
     fn deadline(&self) -> Instant {
         self.started + HANDSHAKE_TIMEOUT
@@ -281,6 +313,22 @@ impl Handshaking {
 
     /// Goes on with the datagram that arrived, or starts.
     fn step(mut self, datagram: Option<&[u8]>, now: Instant, io: &mut Io) -> State {
+        if let Some(datagram) = datagram {
+            if record::starts_encrypted(datagram) {
+                self.encrypted += 1;
+                if self.encrypted > MOST_ENCRYPTED {
+                    return State::Handshaking(self);
+                }
+            }
+            self.again = None;
+            self.early |= record::has_encrypted_data(datagram);
+            // OpenSSL looks at its timer whenever it reads: here it is counted.
+            match self.link.retransmit(&mut io.outgoing) {
+                Step::Done(again) => self.retransmissions += u32::from(again),
+                Step::Broken(stack) => return State::Failed(Failure::from_openssl(&stack)),
+                Step::Waiting | Step::Closed => {}
+            }
+        }
         match self.link.handshake(datagram, &mut io.outgoing) {
             Step::Done(()) => self.finish(now, io),
             Step::Waiting => self.wait(now),
@@ -294,6 +342,9 @@ impl Handshaking {
 
     fn wait(mut self, now: Instant) -> State {
         self.retransmit_at = self.link.time_to_retransmission().map(|left| now + left);
+        if self.again.is_some() && self.link.is_exhausted() {
+            self.retransmit_at = Some(now + Duration::from_secs(2));
+        }
         State::Handshaking(self)
     }
 
@@ -303,6 +354,21 @@ impl Handshaking {
             let retransmissions = self.retransmissions;
             self.link.cancel(&mut io.outgoing);
             return State::Failed(Failure::TimedOut { after, retransmissions });
+        }
+        if self.link.is_exhausted()
+            && let Some(config) = self.again.take()
+        {
+            // OpenSSL repeats a flight twelve times. No one has answered the first: say hello anew.
+            match client_link(&config) {
+                Ok(link) => self.link = link,
+                Err(stack) => return State::Failed(Failure::from_openssl(&stack)),
+            }
+            self.retransmissions += 1;
+            let mut state = self.step(None, now, io);
+            if let State::Handshaking(state) = &mut state {
+                state.again = Some(config);
+            }
+            return state;
         }
         match self.link.retransmit(&mut io.outgoing) {
             Step::Done(again) => {
@@ -328,8 +394,8 @@ impl Handshaking {
                 );
                 // Application data may have come in the same datagram, or before the Finished.
                 let connected = Connected { link: self.link };
-                if connected.link.has_pending() {
-                    connected.read(None, io)
+                if self.early || connected.link.has_pending() {
+                    connected.read(None, true, io)
                 } else {
                     State::Connected(connected)
                 }
@@ -353,15 +419,15 @@ impl Connected {
     ///
     /// SSL_read is called while a record waits and no more often: one that ends in "try again" makes
     /// OpenSSL allocate the buffers (33 KB) that SSL_MODE_RELEASE_BUFFERS has just released.
-    fn read(mut self, datagram: Option<&[u8]>, io: &mut Io) -> State {
+    fn read(mut self, datagram: Option<&[u8]>, to_the_end: bool, io: &mut Io) -> State {
         let mut datagram = datagram;
         PLAINTEXT.with_borrow_mut(|plaintext| {
             loop {
-                match self.link.read(datagram.take(), &mut io.outgoing, plaintext) {
+                match self.link.read(&mut datagram, &mut io.outgoing, plaintext) {
                     Step::Done(length) => {
                         if let Some(packet) = plaintext.get(..length) {
                             io.received.push_back(packet.to_vec());
-                            io.received_bytes += length;
+                            io.received_bytes += length + PER_PACKET;
                         }
                     }
                     Step::Waiting => return State::Connected(self),
@@ -371,7 +437,8 @@ impl Connected {
                     }
                     Step::Broken(stack) => return State::Failed(Failure::from_openssl(&stack)),
                 }
-                if !self.link.has_pending() {
+                // OpenSSL gives what it has kept from before first.
+                if !to_the_end && datagram.is_none() && !self.link.has_pending() {
                     return State::Connected(self);
                 }
             }

@@ -40,9 +40,9 @@ class! { peer,
 /// 			print(dtls.get_packet().get_string_from_utf8())
 /// ```
 ///
-/// Packets may get lost, arrive twice never, and arrive in another order than they were sent in: it
-/// is UDP underneath. One packet is one datagram of at most 16,384 bytes; those up to
-/// [method PacketPeer.get_max_packet_size] are not split on the way.
+/// Packets may get lost or arrive in another order than they were sent in, but never twice: it is UDP
+/// underneath. One packet is one datagram of at most 16,384 bytes; packets of up to 1,163 bytes are not
+/// split on the way.
 pub(crate) struct PacketPeerDtls {
     connection: Connection,
     /// What `get_packet` handed out last: the engine copies from it after the call.
@@ -218,6 +218,12 @@ impl Active {
     /// Sends what the session has to send; the last error of the socket, if it had one.
     fn flush(&mut self) -> Error {
         let Self { udp, session, .. } = self;
+        if !udp.is_socket_connected() {
+            // The engine would open a new socket, on another port, to send from.
+            session.transmit(|_| {});
+            session.transport_closed();
+            return Error::ERR_UNCONFIGURED;
+        }
         let mut result = Error::OK;
         session.transmit(|datagram| {
             let sent = udp::send(udp, datagram);
@@ -285,11 +291,8 @@ impl PacketPeerDtls {
     fn disconnect_from_peer(&mut self) {
         match &mut self.connection {
             Connection::Active(active) => active.close(),
-            Connection::Refused => self.connection = Connection::None,
-            Connection::Over(session) if session.failure().is_some() => {
-                self.connection = Connection::None;
-            }
-            Connection::None | Connection::Over(_) => {}
+            Connection::Over(session) => session.close(),
+            Connection::None | Connection::Refused => self.connection = Connection::None,
         }
         self.last_error = GString::new();
         self.settle();

@@ -100,6 +100,7 @@ impl DtlsServer {
                 "the UDP peer is not connected; it has to come from UDPServer.take_connection()";
             return self.misused(why);
         }
+        self.last_error = GString::new();
         let now = Instant::now();
         let mut outgoing = Datagrams::new();
         let mut session = None;
@@ -139,8 +140,9 @@ impl DtlsServer {
         }
     }
 
-    /// Why the last call of [method setup] or [method setup_tls] failed, or [method take_connection]
-    /// was called in vain, in words. Empty when nothing failed.
+    /// Why the last call of [method setup] or [method setup_tls] failed, or of
+    /// [method take_connection] with something that cannot be a client, in words. Empty when nothing
+    /// failed; why a returned peer is of no use is what that peer says.
     #[func]
     fn get_last_error(&self) -> GString {
         self.last_error.clone()
@@ -170,10 +172,14 @@ impl DtlsServer {
         }
     }
 
-    /// A peer that leads nowhere, after a mistake of the caller.
+    /// A peer that leads nowhere, after a mistake of the caller. The same mistake is printed once:
+    /// how often it is made is up to whoever sends datagrams.
     fn misused(&mut self, why: &str) -> Gd<PacketPeerDtls> {
-        self.last_error = GString::from(why);
-        log::error!("{}.take_connection: {why}.", Self::class_id());
+        let text = GString::from(why);
+        if self.last_error != text {
+            log::error!("{}.take_connection: {why}.", Self::class_id());
+            self.last_error = text;
+        }
         PacketPeerDtls::refused(why)
     }
 }

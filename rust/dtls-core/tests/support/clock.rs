@@ -1,0 +1,56 @@
+//! Virtual time. OpenSSL's DTLS timer reads `gettimeofday`; a test program that has its own drives
+//! that clock, and [`now`] is the same clock for the sessions.
+//!
+//! Each thread has its own time, which stands still until the test moves it. It starts at the real
+//! one: what OpenSSL reads from `time()`, the validity of certificates, is not virtual.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+static START: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    (Instant::now(), since_epoch.expect("this machine's clock is set"))
+});
+
+thread_local! {
+    static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static STEPPED: Cell<i64> = const { Cell::new(0) };
+}
+
+/// The time of this thread, as the sessions see it.
+pub(crate) fn now() -> Instant {
+    START.0 + elapsed()
+}
+
+/// How far the test has moved the time of this thread.
+pub(crate) fn elapsed() -> Duration {
+    ELAPSED.get()
+}
+
+/// Lets time go by.
+pub(crate) fn advance(by: Duration) {
+    ELAPSED.set(elapsed() + by);
+}
+
+/// Sets the clock of the machine by so many seconds, as a user or NTP does it: OpenSSL sees that,
+/// `Instant` does not.
+pub(crate) fn set_wall_clock(by_seconds: i64) {
+    STEPPED.set(STEPPED.get() + by_seconds);
+}
+
+// SAFETY: the signature is that of POSIX. Nothing else of this program relies on the C library's.
+#[unsafe(no_mangle)]
+extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut c_void) -> c_int {
+    let since_epoch = START.1 + ELAPSED.try_with(Cell::get).unwrap_or_default();
+    let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or_default();
+    let stepped = STEPPED.try_with(Cell::get).unwrap_or_default();
+    let micros = i64::from(since_epoch.subsec_micros());
+    // SAFETY: POSIX demands a pointer to a timeval; null is left alone.
+    if let Some(time) = unsafe { time.as_mut() } {
+        *time = libc::timeval { tv_sec: seconds + stepped, tv_usec: micros };
+    }
+    0
+}
