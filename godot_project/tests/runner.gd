@@ -1,0 +1,140 @@
+## Runs the tests: every method `test_*` of every `res://tests/suites/test_*.gd`, each on an object
+## of its own.
+##
+## What a test has to do to pass: assert something, come to its end within the time limit, without
+## an error of the script, and without an error, warning or message printed that it did not expect.
+##
+## The errors that a test expects are on the terminal all the same, because the engine prints them
+## before any Logger sees them. They stand above the line of their test, which counts them.
+extends Node
+
+const Console := preload("res://tests/console.gd")
+const Suite := preload("res://tests/suite.gd")
+const Watchdog := preload("res://tests/watchdog.gd")
+
+const SUITES := "res://tests/suites"
+## Seconds that a test may take.
+const TIME_LIMIT := 60.0
+## Seconds after which it is not waited for any more: it hangs, the frames with it.
+const HANG_LIMIT := TIME_LIMIT + 10.0
+## How much is shown of one failed test: what comes later mostly follows from the first.
+const MOST_FAILURES_SHOWN := 5
+
+var _filter := ""
+var _arguments: PackedStringArray
+var _passed := 0
+var _failed := 0
+var _console := Console.new()
+var _watchdog := Watchdog.new()
+
+
+## Runs what `arguments` ask for, `--test [filter]`, and returns the exit code.
+func run(arguments: PackedStringArray) -> int:
+	_arguments = arguments
+	var after := arguments.find("--test") + 1
+	if after < arguments.size() and not arguments[after].begins_with("--"):
+		_filter = arguments[after]
+	if OS.get_environment("DTLS_TEST_PKI") == "":
+		print(
+			"DTLS_TEST_PKI has to name the folder of the certificates; `cargo xtask test` sets it."
+		)
+		print(summary(0, 1))
+		return 1
+	OS.add_logger(_console)
+	_watchdog.start()
+	print("Errors printed from here on belong to the test whose line comes next.")
+	for file in DirAccess.get_files_at(SUITES):
+		if file.begins_with("test_") and file.ends_with(".gd"):
+			await _run_suite(file)
+	_watchdog.stop()
+	OS.remove_logger(_console)
+	print(summary(_passed, _failed))
+	return 0 if _failed == 0 and _passed > 0 else 1
+
+
+static func summary(passed: int, failed: int) -> String:
+	return "engine: %d passed, %d failed" % [passed, failed]
+
+
+func _run_suite(file: String) -> void:
+	var suite := file.trim_prefix("test_").trim_suffix(".gd")
+	var script := load(SUITES.path_join(file)) as GDScript
+	if script == null or not script.can_instantiate():
+		if _is_wanted(suite):
+			_report(suite, 0, ["it cannot be loaded"], 0)
+		return
+	for test in _tests_of(script):
+		if _is_wanted("%s/%s" % [suite, test]):
+			await _run_test("%s/%s" % [suite, test], script, test)
+
+
+## The names of the tests, in the order of the file.
+func _tests_of(script: GDScript) -> PackedStringArray:
+	var names: PackedStringArray = []
+	for method in script.get_script_method_list():
+		var method_name: String = method.name
+		if method_name.begins_with("test_"):
+			names.append(method_name)
+	return names
+
+
+## A suite that cannot be loaded has no tests to compare with, so any filter that mentions it
+## counts.
+func _is_wanted(name_of_test: String) -> bool:
+	return (
+		_filter == ""
+		or _filter in name_of_test
+		or ("/" not in name_of_test and _filter.begins_with(name_of_test))
+	)
+
+
+func _run_test(full_name: String, script: GDScript, method: String) -> void:
+	var suite: Suite = script.new()
+	_console.take()
+	suite.begin(_console, TIME_LIMIT, _arguments)
+	_watchdog.watch(full_name, HANG_LIMIT, summary(_passed, _failed + 1))
+	var started := Time.get_ticks_msec()
+
+	var finished := await _complete(suite, ["before_each", method])
+	if not finished:
+		suite.failures.append("it was given up after %d s" % TIME_LIMIT)
+	if not await _complete(suite, ["after_each"]):
+		suite.failures.append("after_each does not come to an end")
+
+	_watchdog.relax()
+	suite.finish()
+	var took := Time.get_ticks_msec() - started
+	_report(full_name, took, suite.failures, suite.expected_errors)
+
+
+## Calls `methods` one after the other and returns true, or false when the time is up. A method that
+## is given up may go on in the background, on an object that nobody asks any more.
+func _complete(suite: Suite, methods: PackedStringArray) -> bool:
+	# In an array, since a lambda has its own copy of a plain variable.
+	var done := [false]
+	var call_all := func() -> void:
+		for method in methods:
+			await suite.call(method)
+		done[0] = true
+	call_all.call()
+	var deadline := Time.get_ticks_msec() + int(TIME_LIMIT * 1000.0)
+	while not done[0]:
+		if Time.get_ticks_msec() > deadline:
+			return false
+		await get_tree().process_frame
+	return true
+
+
+func _report(full_name: String, took: int, failures: PackedStringArray, expected: int) -> void:
+	var note := ", %d expected error%s above" % [expected, "s" if expected > 1 else ""]
+	var details := "%d ms%s" % [took, note if expected > 0 else ""]
+	if failures.is_empty():
+		_passed += 1
+		print("ok    %s (%s)" % [full_name, details])
+		return
+	_failed += 1
+	print("FAIL  %s (%s)" % [full_name, details])
+	for failure in failures.slice(0, MOST_FAILURES_SHOWN):
+		print(failure.indent("      "))
+	if failures.size() > MOST_FAILURES_SHOWN:
+		print("      and %d more" % (failures.size() - MOST_FAILURES_SHOWN))

@@ -1,0 +1,156 @@
+## The API: the documented one to the letter, our additions, and nothing else.
+extends "res://tests/suite.gd"
+
+const ClassDump := preload("res://tests/support/class_dump.gd")
+
+const SERVER := &"DTLSServerOpenSSL"
+const PEER := &"PacketPeerDTLSOpenSSL"
+const GOLDEN := "res://tests/golden/api.txt"
+const GOLDEN_HEADER := (
+	"# The API as ClassDB has it. A test compares it; to accept a change:\n"
+	+ "#   godot --headless --path godot_project -- --test api/ --update-golden\n\n"
+)
+
+
+func test_the_golden_dump() -> void:
+	var dump := GOLDEN_HEADER + ClassDump.describe(SERVER) + "\n" + ClassDump.describe(PEER)
+	if "--update-golden" in arguments:
+		var file := FileAccess.open(GOLDEN, FileAccess.WRITE)
+		check(file != null and file.store_string(dump), "%s is written" % GOLDEN)
+		return
+	var golden := FileAccess.get_file_as_string(GOLDEN)
+	check(golden != "", "%s exists" % GOLDEN)
+	var actual_lines := dump.split("\n")
+	var golden_lines := golden.split("\n")
+	for line in actual_lines:
+		check(line in golden_lines, 'the golden dump has "%s"' % line.strip_edges())
+	for line in golden_lines:
+		check(line in actual_lines, 'the classes have "%s"' % line.strip_edges())
+	equal(dump == golden, true, "the same in the same order")
+
+
+## Against the documentation rather than against what once was.
+func test_the_documented_methods() -> void:
+	var server: PackedStringArray = [
+		(
+			"setup(key: CryptoKey, certificate: X509Certificate, chain: X509Certificate = null)"
+			+ " -> enum Error"
+		),
+		"take_connection(udp_peer: PacketPeerUDP) -> PacketPeerDTLSOpenSSL",
+	]
+	var peer: PackedStringArray = [
+		(
+			"connect_to_peer(packet_peer: PacketPeerUDP, validate_certs: bool = true,"
+			+ ' for_hostname: String = "", valid_certificate: X509Certificate = null)'
+			+ " -> enum Error"
+		),
+		"disconnect_from_peer() -> void",
+		"get_status() -> enum PacketPeerDTLSOpenSSL.Status const",
+		"poll() -> void",
+	]
+	for signature in server:
+		check(signature in ClassDump.methods(SERVER), signature)
+	for signature in peer:
+		check(signature in ClassDump.methods(PEER), signature)
+
+
+func test_our_own_methods() -> void:
+	var server: PackedStringArray = [
+		"setup_tls(server_options: TLSOptions) -> enum Error",
+		"get_last_error() -> String const",
+	]
+	var peer: PackedStringArray = [
+		(
+			"connect_tls(packet_peer: PacketPeerUDP, hostname: String,"
+			+ " client_options: TLSOptions = null) -> enum Error"
+		),
+		"get_last_error() -> String const",
+	]
+	for signature in server:
+		check(signature in ClassDump.methods(SERVER), signature)
+	for signature in peer:
+		check(signature in ClassDump.methods(PEER), signature)
+
+
+func test_there_are_no_other_methods() -> void:
+	equal(ClassDump.methods(SERVER).size(), 4, "methods of the server")
+	equal(ClassDump.methods(PEER).size(), 6, "methods of the peer")
+	for name: StringName in [SERVER, PEER]:
+		equal(ClassDB.class_get_property_list(name, true), [] as Array[Dictionary], "properties")
+		equal(ClassDB.class_get_signal_list(name, true), [] as Array[Dictionary], "signals")
+
+
+func test_the_status_constants() -> void:
+	equal(PacketPeerDTLSOpenSSL.STATUS_DISCONNECTED, 0)
+	equal(PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING, 1)
+	equal(PacketPeerDTLSOpenSSL.STATUS_CONNECTED, 2)
+	equal(PacketPeerDTLSOpenSSL.STATUS_ERROR, 3)
+	equal(PacketPeerDTLSOpenSSL.STATUS_ERROR_HOSTNAME_MISMATCH, 4)
+	equal(ClassDB.class_get_enum_list(PEER, true), PackedStringArray(["Status"]))
+	var names: PackedStringArray = [
+		"STATUS_DISCONNECTED",
+		"STATUS_HANDSHAKING",
+		"STATUS_CONNECTED",
+		"STATUS_ERROR",
+		"STATUS_ERROR_HOSTNAME_MISMATCH",
+	]
+	equal(ClassDB.class_get_enum_constants(PEER, &"Status", true), names)
+	equal(ClassDB.class_get_integer_constant_list(PEER, true), names)
+	# The engine's own class has the same, so that code can move between them.
+	for constant in names:
+		equal(
+			ClassDB.class_get_integer_constant(PEER, constant),
+			ClassDB.class_get_integer_constant(&"PacketPeerDTLS", constant),
+			constant
+		)
+
+
+func test_the_status_is_a_type() -> void:
+	var status: PacketPeerDTLSOpenSSL.Status = PacketPeerDTLSOpenSSL.new().get_status()
+	equal(status, PacketPeerDTLSOpenSSL.STATUS_DISCONNECTED)
+
+
+func test_what_the_classes_are() -> void:
+	var server: Variant = DTLSServerOpenSSL.new()
+	check(server is RefCounted, "the server is a RefCounted")
+	equal(ClassDB.get_parent_class(SERVER), &"RefCounted")
+	var peer: Variant = PacketPeerDTLSOpenSSL.new()
+	check(peer is PacketPeer, "the peer is a PacketPeer")
+	check(peer is RefCounted, "the peer is a RefCounted")
+	for name: StringName in [SERVER, PEER]:
+		check(ClassDB.can_instantiate(name), "%s can be instantiated" % name)
+		equal(ClassDB.class_get_api_type(name), ClassDB.API_EXTENSION, "kind of %s" % name)
+
+
+func test_the_engine_s_own_classes_are_still_there() -> void:
+	for name: StringName in [&"DTLSServer", &"PacketPeerDTLS"]:
+		equal(ClassDB.class_get_api_type(name), ClassDB.API_CORE, "kind of %s" % name)
+
+
+func test_what_a_packet_peer_gives() -> void:
+	var peer := PacketPeerDTLSOpenSSL.new()
+	equal(peer.get_available_packet_count(), 0, "get_available_packet_count")
+	equal(peer.get_packet(), PackedByteArray(), "get_packet")
+	equal(peer.get_packet_error(), ERR_UNAVAILABLE, "get_packet_error")
+	equal(peer.get_var(), null, "get_var")
+	# The engine's own habit, for every PacketPeer.
+	expect_error("err != OK")
+	equal(peer.put_packet(PackedByteArray([1])), ERR_UNCONFIGURED, "put_packet")
+	equal(peer.put_var("a"), ERR_UNCONFIGURED, "put_var")
+	peer.encode_buffer_max_size = 4096
+	equal(peer.encode_buffer_max_size, 4096, "encode_buffer_max_size")
+
+
+func test_the_defaults_can_be_left_out() -> void:
+	var peer := PacketPeerDTLSOpenSSL.new()
+	var udp := PacketPeerUDP.new()
+	equal(peer.connect_to_peer(udp), ERR_INVALID_PARAMETER)
+	expect_error("not connected")
+	equal(peer.connect_to_peer(udp, false), ERR_INVALID_PARAMETER)
+	expect_error("not connected")
+	equal(peer.connect_to_peer(udp, true, "localhost"), ERR_INVALID_PARAMETER)
+	expect_error("not connected")
+	equal(peer.connect_tls(udp, "localhost"), ERR_INVALID_PARAMETER)
+	expect_error("not connected")
+	equal(DTLSServerOpenSSL.new().setup(null, null), ERR_INVALID_PARAMETER)
+	expect_error("null")
