@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dtls_core::{Accepted, Acceptor, ClientConfig, Datagrams, ServerConfig, Session, Status};
 
-use super::clock;
+use super::{clock, pki};
 
 /// One end of a link.
 pub(crate) trait End {
@@ -301,4 +301,27 @@ pub(crate) fn address(text: &str) -> SocketAddr {
 /// Every packet that waits in `session`.
 pub(crate) fn packets(session: &mut Session) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| session.receive()).collect()
+}
+
+/// A connection.
+pub(crate) fn established() -> Link<Session, Server> {
+    Link::established(&pki::localhost(), &pki::verifying())
+}
+
+/// A link whose server has a flight of several datagrams.
+pub(crate) fn wide() -> Link<Session, Server> {
+    let mut profile = test_pki::Profile::localhost();
+    for number in 0..60 {
+        profile = profile.dns(format!("server-{number}.some-long-name.example"));
+    }
+    let issued = pki::ROOT.intermediate("Between").issue(profile);
+    Link::new(&pki::server(&issued), &pki::verifying())
+}
+
+/// The datagram that carries `packet` from `session`, kept from its way.
+pub(crate) fn sealed(session: &mut Session, packet: &[u8]) -> Vec<u8> {
+    session.send(packet).expect("connected");
+    let mut datagrams = session.take();
+    assert_eq!(datagrams.len(), 1);
+    datagrams.remove(0)
 }
