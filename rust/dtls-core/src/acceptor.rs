@@ -9,19 +9,16 @@
 //! Anything else is dropped, unanswered.
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use once_cell::sync::OnceCell;
 use openssl::error::ErrorStack;
-use openssl::ex_data::Index;
-use openssl::ssl::{Ssl, SslContextBuilder, SslRef};
 
 use crate::bio::Link;
-use crate::config::{ConfigError, MTU, ServerConfig};
-use crate::cookie::CookieJar;
+use crate::config::{MTU, ServerConfig};
+use crate::cookie::{self, CookieJar};
 use crate::datagrams::Datagrams;
+use crate::error::ConfigError;
 use crate::ffi::Listen;
 use crate::record;
 use crate::session::Session;
@@ -42,12 +39,6 @@ pub struct Acceptor {
     config: ServerConfig,
     cookies: Arc<CookieJar>,
     listener: Option<Link>,
-}
-
-/// Who the SSL object is listening to.
-struct Visitor {
-    address: SocketAddr,
-    cookies: Arc<CookieJar>,
 }
 
 impl Acceptor {
@@ -89,7 +80,7 @@ impl Acceptor {
             Some(link) => link,
             None => Link::new(&self.config.context, MTU)?,
         };
-        greet(link.ssl_mut(), peer, &self.cookies)?;
+        cookie::greet(link.ssl_mut(), peer, &self.cookies)?;
         let before = outgoing.len();
         match link.listen(datagram, outgoing) {
             Listen::Verified => {
@@ -112,47 +103,4 @@ impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Acceptor").finish_non_exhaustive()
     }
-}
-
-fn index() -> Result<Index<Ssl, Visitor>, ErrorStack> {
-    static INDEX: OnceCell<Index<Ssl, Visitor>> = OnceCell::new();
-    INDEX.get_or_try_init(Ssl::new_ex_index).copied()
-}
-
-/// Tells the cookie callbacks who is at the door.
-fn greet(
-    ssl: &mut SslRef,
-    address: SocketAddr,
-    cookies: &Arc<CookieJar>,
-) -> Result<(), ErrorStack> {
-    let index = index()?;
-    match ssl.ex_data_mut(index) {
-        Some(visitor) => visitor.address = address,
-        None => ssl.set_ex_data(index, Visitor { address, cookies: Arc::clone(cookies) }),
-    }
-    Ok(())
-}
-
-/// Sets the cookie callbacks on a server's context.
-pub(crate) fn use_cookies(context: &mut SslContextBuilder) {
-    // rust-openssl's trampolines let a panic through to C.
-    context.set_cookie_generate_cb(|ssl, buffer| {
-        let bake = || {
-            let visitor = ssl.ex_data(index().ok()?)?;
-            let cookie = visitor.cookies.bake(visitor.address).ok()?;
-            buffer.get_mut(..cookie.len())?.copy_from_slice(&cookie);
-            Some(cookie.len())
-        };
-        let baked = catch_unwind(AssertUnwindSafe(bake)).ok().flatten();
-        baked.ok_or_else(ErrorStack::get)
-    });
-    context.set_cookie_verify_cb(|ssl, cookie| {
-        let verify = || {
-            let visitor = ssl.ex_data(index().ok()?)?;
-            visitor.cookies.verify(visitor.address, cookie).ok()
-        };
-        catch_unwind(AssertUnwindSafe(verify)).ok().flatten().unwrap_or(false)
-    });
-    // Before the first handshake, so that a callback never has to make it.
-    let _made_on_first_use_otherwise = index();
 }

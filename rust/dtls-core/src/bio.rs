@@ -115,13 +115,14 @@ impl Link {
         &mut self.ssl
     }
 
-    /// Runs `call` while the BIO can read `incoming` and write to `outgoing`.
+    /// Runs `call` while the BIO can read `incoming` and write to `outgoing`. A datagram that was read
+    /// is gone from `incoming` afterwards.
     fn lend<R>(
         &mut self,
-        incoming: Option<&[u8]>,
+        incoming: &mut Option<&[u8]>,
         outgoing: &mut Datagrams,
         call: impl FnOnce(&mut SslRef) -> R,
-    ) -> (R, bool) {
+    ) -> R {
         /// Takes the buffers back, also when `call` unwinds.
         struct Lent(NonNull<BioState>);
         impl Drop for Lent {
@@ -139,36 +140,34 @@ impl Link {
         let lent = Lent(self.state);
         let result = call(&mut self.ssl);
         // SAFETY: as above; the call is over.
-        let unread = unsafe { lent.0.as_ref() }.incoming.is_some();
-        (result, unread)
+        if unsafe { lent.0.as_ref() }.incoming.is_none() {
+            *incoming = None;
+        }
+        result
     }
 
     /// Reads one datagram as a listening server.
     pub(crate) fn listen(&mut self, datagram: &[u8], outgoing: &mut Datagrams) -> ffi::Listen {
-        self.lend(Some(datagram), outgoing, ffi::listen).0
+        self.lend(&mut Some(datagram), outgoing, ffi::listen)
     }
 
     /// Goes on with the handshake, with the datagram that arrived or to start it.
     pub(crate) fn handshake(
         &mut self,
-        datagram: Option<&[u8]>,
+        mut datagram: Option<&[u8]>,
         outgoing: &mut Datagrams,
     ) -> Step<()> {
-        step(self.lend(datagram, outgoing, ffi::do_handshake).0)
+        step(self.lend(&mut datagram, outgoing, ffi::do_handshake))
     }
 
-    /// Decrypts the next record, of `datagram` or of what an earlier one left behind.
+    /// Decrypts the next record: of what an earlier datagram left behind, or else of `datagram`.
     pub(crate) fn read(
         &mut self,
         datagram: &mut Option<&[u8]>,
         outgoing: &mut Datagrams,
         buffer: &mut [u8],
     ) -> Step<usize> {
-        let (result, unread) = self.lend(*datagram, outgoing, |ssl| ffi::read(ssl, buffer));
-        if !unread {
-            *datagram = None;
-        }
-        step(result)
+        step(self.lend(datagram, outgoing, |ssl| ffi::read(ssl, buffer)))
     }
 
     /// Lets the ServerHello have the record number of the ClientHello `datagram`, as RFC 6347 section
@@ -201,12 +200,12 @@ impl Link {
 
     /// Encrypts one packet.
     pub(crate) fn write(&mut self, payload: &[u8], outgoing: &mut Datagrams) -> Step<()> {
-        step(self.lend(None, outgoing, |ssl| ffi::write(ssl, payload)).0)
+        step(self.lend(&mut None, outgoing, |ssl| ffi::write(ssl, payload)))
     }
 
     /// Writes close_notify.
     pub(crate) fn shutdown(&mut self, outgoing: &mut Datagrams) {
-        self.lend(None, outgoing, ffi::shutdown);
+        self.lend(&mut None, outgoing, ffi::shutdown);
     }
 
     /// Gives a handshake up and tells the peer. OpenSSL has no call for that before the end of a
@@ -247,7 +246,7 @@ impl Link {
                 return Step::Broken(error);
             }
         }
-        match self.lend(None, outgoing, ffi::handle_timeout).0 {
+        match self.lend(&mut None, outgoing, ffi::handle_timeout) {
             ffi::Timer::Waiting => Step::Done(false),
             ffi::Timer::Retransmitted => Step::Done(true),
             ffi::Timer::Exhausted => Step::Broken(ErrorStack::get()),

@@ -6,7 +6,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 
-use crate::config::ConfigError;
+use crate::error::{ConfigError, reason};
 use crate::ffi;
 
 /// One certificate or more, in the order in which they were given.
@@ -168,10 +168,4 @@ impl std::fmt::Debug for TrustAnchors {
 fn is_encrypted(pem: &[u8]) -> bool {
     const HEADER: &[u8] = b"Proc-Type:";
     pem.windows(HEADER.len()).any(|window| window == HEADER)
-}
-
-/// What OpenSSL says was wrong: its first word, which is the closest to the cause.
-pub(crate) fn reason(error: &openssl::error::ErrorStack) -> String {
-    let first = error.errors().iter().find_map(|error| error.reason());
-    first.unwrap_or("it does not say why").to_owned()
 }

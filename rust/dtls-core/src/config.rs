@@ -8,8 +8,9 @@ use openssl::ssl::{
     SslVerifyMode, SslVersion,
 };
 
-use crate::acceptor;
-use crate::certificate::{Identity, reason};
+use crate::certificate::Identity;
+use crate::cookie;
+use crate::error::{ConfigError, reason};
 use crate::ffi;
 use crate::peer_name::PeerName;
 use crate::record;
@@ -47,56 +48,6 @@ const GROUPS: &str = "X25519:P-256:P-384";
 /// and no SHA-1. Set here because a distribution may have built in another one.
 const SECURITY_LEVEL: u32 = 2;
 
-/// Why a configuration was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// No private key was given.
-    #[error("the private key is empty")]
-    NoKey,
-    /// The private key is not one.
-    #[error("the private key cannot be read ({0}); it has to be PEM without a passphrase")]
-    UnreadableKey(String),
-    /// No certificate was given.
-    #[error("there is no certificate in it")]
-    NoCertificate,
-    /// A certificate is not one.
-    #[error("the certificate cannot be read ({0})")]
-    UnreadableCertificate(String),
-    /// Key and certificate are not a pair.
-    #[error("the private key does not belong to the certificate")]
-    KeyMismatch,
-    /// OpenSSL refuses to use them.
-    #[error("OpenSSL refuses the private key or the certificate ({0})")]
-    Refused(String),
-    /// The certificates do not fit the message that carries them.
-    #[error(
-        "the certificates have {0} bytes together, and peers take 16,381 at most; leave out those \
-         that clients have, such as the root"
-    )]
-    ChainTooLong(usize),
-    /// There is nothing to trust.
-    #[error("there is no certificate to trust in it")]
-    NoTrustAnchor,
-    /// The host name is not one.
-    #[error("\"{name}\" is not a host name: {why}")]
-    BadHostName {
-        /// The name, fit to be shown.
-        name: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// OpenSSL failed where nothing given to it can be the cause.
-    #[error("OpenSSL failed ({0})")]
-    OpenSsl(String),
-}
-
-impl From<ErrorStack> for ConfigError {
-    fn from(error: ErrorStack) -> Self {
-        Self::OpenSsl(reason(&error))
-    }
-}
-
 /// What a server shows to its clients.
 #[derive(Clone)]
 pub struct ServerConfig {
@@ -131,7 +82,7 @@ impl ServerConfig {
             context.add_extra_chain_cert(intermediate.clone()).map_err(refused)?;
         }
         context.set_verify(SslVerifyMode::NONE);
-        acceptor::use_cookies(&mut context);
+        cookie::bake_and_verify(&mut context);
         Ok(Self { context: context.build() })
     }
 }

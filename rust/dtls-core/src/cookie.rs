@@ -2,14 +2,18 @@
 //! the address it sends from, without a byte of memory for clients that cannot.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use once_cell::sync::OnceCell;
 use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
 use openssl::hash::MessageDigest;
 use openssl::memcmp;
 use openssl::pkey::{PKey, Private};
 use openssl::sign::Signer;
+use openssl::ssl::{Ssl, SslContextBuilder, SslRef};
 
 /// Bytes of a cookie: one HMAC-SHA256.
 pub(crate) const LENGTH: usize = 32;
@@ -87,6 +91,55 @@ fn mac(secret: &PKey<Private>, peer: SocketAddr) -> Result<[u8; LENGTH], ErrorSt
     let mut cookie = [0; LENGTH];
     Signer::new(MessageDigest::sha256(), secret)?.sign_oneshot(&mut cookie, &input)?;
     Ok(cookie)
+}
+
+/// Who the SSL object is listening to.
+struct Visitor {
+    address: SocketAddr,
+    cookies: Arc<CookieJar>,
+}
+
+fn index() -> Result<Index<Ssl, Visitor>, ErrorStack> {
+    static INDEX: OnceCell<Index<Ssl, Visitor>> = OnceCell::new();
+    INDEX.get_or_try_init(Ssl::new_ex_index).copied()
+}
+
+/// Tells the cookie callbacks who is at the door.
+pub(crate) fn greet(
+    ssl: &mut SslRef,
+    address: SocketAddr,
+    cookies: &Arc<CookieJar>,
+) -> Result<(), ErrorStack> {
+    let index = index()?;
+    match ssl.ex_data_mut(index) {
+        Some(visitor) => visitor.address = address,
+        None => ssl.set_ex_data(index, Visitor { address, cookies: Arc::clone(cookies) }),
+    }
+    Ok(())
+}
+
+/// Sets the cookie callbacks on a server's context.
+pub(crate) fn bake_and_verify(context: &mut SslContextBuilder) {
+    // rust-openssl's trampolines let a panic through to C.
+    context.set_cookie_generate_cb(|ssl, buffer| {
+        let bake = || {
+            let visitor = ssl.ex_data(index().ok()?)?;
+            let cookie = visitor.cookies.bake(visitor.address).ok()?;
+            buffer.get_mut(..cookie.len())?.copy_from_slice(&cookie);
+            Some(cookie.len())
+        };
+        let baked = catch_unwind(AssertUnwindSafe(bake)).ok().flatten();
+        baked.ok_or_else(ErrorStack::get)
+    });
+    context.set_cookie_verify_cb(|ssl, cookie| {
+        let verify = || {
+            let visitor = ssl.ex_data(index().ok()?)?;
+            visitor.cookies.verify(visitor.address, cookie).ok()
+        };
+        catch_unwind(AssertUnwindSafe(verify)).ok().flatten().unwrap_or(false)
+    });
+    // Before the first handshake, so that a callback never has to make it.
+    let _made_on_first_use_otherwise = index();
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use openssl::error::ErrorStack;
 use openssl::x509::{X509Ref, X509VerifyResult};
 
-use crate::certificate::reason;
+use crate::error::reason;
 
 /// Why a connection failed. Always final.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -22,6 +22,7 @@ mod certificate;
 mod config;
 mod cookie;
 mod datagrams;
+mod error;
 mod failure;
 mod ffi;
 mod peer_name;
@@ -32,8 +33,9 @@ mod verification;
 
 pub use acceptor::{Accepted, Acceptor};
 pub use certificate::{Certificates, Identity, TrustAnchors};
-pub use config::{ClientConfig, ConfigError, MAX_PACKET, ServerConfig, max_packet_size};
+pub use config::{ClientConfig, MAX_PACKET, ServerConfig, max_packet_size};
 pub use datagrams::Datagrams;
+pub use error::ConfigError;
 pub use failure::{CertificateProblem, Failure};
 pub use peer_name::PeerName;
 pub use session::{SendError, Session, Status};

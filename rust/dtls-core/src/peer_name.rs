@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use openssl::nid::Nid;
 use openssl::x509::X509Ref;
 
-use crate::config::ConfigError;
+use crate::error::ConfigError;
 use crate::ffi;
 use crate::text::printable;
 

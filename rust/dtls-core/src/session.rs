@@ -22,10 +22,9 @@ use std::time::{Duration, Instant};
 
 use crate::admission::{self, Expectation};
 use crate::bio::{Link, Step};
-use crate::config::{
-    ClientConfig, ConfigError, HANDSHAKE_TIMEOUT, MAX_PACKET, MTU, max_packet_size,
-};
+use crate::config::{ClientConfig, HANDSHAKE_TIMEOUT, MAX_PACKET, MTU, max_packet_size};
 use crate::datagrams::Datagrams;
+use crate::error::ConfigError;
 use crate::failure::Failure;
 use crate::peer_name::PeerName;
 use crate::{ffi, record, verification};
@@ -41,6 +40,9 @@ const PER_PACKET: usize = 64;
 /// record, in a buffer of 17 KB, until it has the keys, and would keep a hundred. What belongs to the
 /// handshake mostly follows a plaintext record in its datagram; packets that overtake it are few.
 const MOST_ENCRYPTED: u32 = 16;
+
+/// How long after its last repetition a first flight is replaced by a new one.
+const START_OVER: Duration = Duration::from_secs(2);
 
 /// How a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +96,8 @@ struct Handshaking {
     started: Instant,
     retransmit_at: Option<Instant>,
     retransmissions: u32,
-    /// A client that has heard nothing yet can start over.
+    /// What a client that has heard nothing yet starts over with. OpenSSL repeats a flight twelve
+    /// times, which is over long before a server that is starting up may answer.
     again: Option<ClientConfig>,
     /// Whether something encrypted came that is not of the handshake.
     early: bool,
@@ -343,7 +346,7 @@ impl Handshaking {
     fn wait(mut self, now: Instant) -> State {
         self.retransmit_at = self.link.time_to_retransmission().map(|left| now + left);
         if self.again.is_some() && self.link.is_exhausted() {
-            self.retransmit_at = Some(now + Duration::from_secs(2));
+            self.retransmit_at = Some(now + START_OVER);
         }
         State::Handshaking(self)
     }
@@ -358,7 +361,6 @@ impl Handshaking {
         if self.link.is_exhausted()
             && let Some(config) = self.again.take()
         {
-            // OpenSSL repeats a flight twelve times. No one has answered the first: say hello anew.
             match client_link(&config) {
                 Ok(link) => self.link = link,
                 Err(stack) => return State::Failed(Failure::from_openssl(&stack)),

@@ -55,6 +55,8 @@ pub(crate) struct DtlsServer {
 impl DtlsServer {
     /// Sets the private key and the certificate that clients are shown. [param certificate] may hold
     /// the intermediate certificates as well, the server's own first; [param chain] adds further ones.
+    /// The key is an RSA key of at least 2,048 bits, or an ECDSA key on P-256 or P-384: DTLS 1.2 has no
+    /// use for others, such as Ed25519.
     ///
     /// Can be called again at any time, for instance with a renewed certificate: it counts for new
     /// connections, and those that exist go on.

@@ -1,0 +1,59 @@
+//! Why a configuration is refused.
+
+use openssl::error::ErrorStack;
+
+/// Why a configuration was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No private key was given.
+    #[error("the private key is empty")]
+    NoKey,
+    /// The private key is not one.
+    #[error("the private key cannot be read ({0}); it has to be PEM without a passphrase")]
+    UnreadableKey(String),
+    /// No certificate was given.
+    #[error("there is no certificate in it")]
+    NoCertificate,
+    /// A certificate is not one.
+    #[error("the certificate cannot be read ({0})")]
+    UnreadableCertificate(String),
+    /// Key and certificate are not a pair.
+    #[error("the private key does not belong to the certificate")]
+    KeyMismatch,
+    /// OpenSSL refuses to use them.
+    #[error("OpenSSL refuses the private key or the certificate ({0})")]
+    Refused(String),
+    /// The certificates do not fit the message that carries them.
+    #[error(
+        "the certificates have {0} bytes together, and peers take 16,381 at most; leave out those \
+         that clients have, such as the root"
+    )]
+    ChainTooLong(usize),
+    /// There is nothing to trust.
+    #[error("there is no certificate to trust in it")]
+    NoTrustAnchor,
+    /// The host name is not one.
+    #[error("\"{name}\" is not a host name: {why}")]
+    BadHostName {
+        /// The name, fit to be shown.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// OpenSSL failed where nothing given to it can be the cause.
+    #[error("OpenSSL failed ({0})")]
+    OpenSsl(String),
+}
+
+impl From<ErrorStack> for ConfigError {
+    fn from(error: ErrorStack) -> Self {
+        Self::OpenSsl(reason(&error))
+    }
+}
+
+/// What OpenSSL says was wrong: its first word, which is the closest to the cause.
+pub(crate) fn reason(error: &ErrorStack) -> String {
+    let first = error.errors().iter().find_map(|error| error.reason());
+    first.unwrap_or("it does not say why").to_owned()
+}
