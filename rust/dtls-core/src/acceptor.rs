@@ -1,25 +1,14 @@
-//! A server's front door (RFC 6347 section 4.2.1).
-//!
-//! 1. A ClientHello without a cookie is answered with a HelloVerifyRequest. Nothing is kept: the one
-//!    SSL object that listens is cleared and listens again.
-//! 2. A ClientHello that brings its cookie back shows that its sender receives what is sent to that
-//!    address. The SSL object that listened becomes its [`Session`]; the next one is made when the
-//!    next datagram comes.
-//!
-//! Anything else is dropped, unanswered.
+//! Where a server's sessions come from.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use openssl::error::ErrorStack;
-
-use crate::bio::Link;
-use crate::config::{MTU, ServerConfig};
-use crate::cookie::{self, CookieJar};
+use crate::config::ServerConfig;
+use crate::cookie::CookieJar;
 use crate::datagrams::Datagrams;
+use crate::door::{Door, Knock};
 use crate::error::ConfigError;
-use crate::ffi::Listen;
 use crate::record;
 use crate::session::Session;
 
@@ -36,26 +25,23 @@ pub enum Accepted {
 
 /// Turns the first datagrams of clients into sessions.
 pub struct Acceptor {
-    config: ServerConfig,
-    cookies: Arc<CookieJar>,
-    listener: Option<Link>,
+    door: Arc<Door>,
 }
 
 impl Acceptor {
-    /// A front door with this configuration.
+    /// An acceptor with this configuration.
     ///
     /// # Errors
     /// When OpenSSL has no random numbers.
     pub fn new(config: ServerConfig, now: Instant) -> Result<Self, ConfigError> {
         let cookies = Arc::new(CookieJar::new(now)?);
-        Ok(Self { config, cookies, listener: None })
+        Ok(Self { door: Arc::new(Door::new(config, cookies)) })
     }
 
     /// Uses `config` for the clients to come. Clients that hold a cookie keep it, and sessions that
     /// exist go on as they are.
     pub fn set_config(&mut self, config: ServerConfig) {
-        self.config = config;
-        self.listener = None;
+        self.door = Arc::new(Door::new(config, Arc::clone(&self.door.cookies)));
     }
 
     /// Handles a datagram from `peer`, an address that has no session. What has to be sent back is
@@ -72,30 +58,14 @@ impl Acceptor {
     ) -> Result<Accepted, ConfigError> {
         // The session gets all of it, so what would never get to a session must not come this way.
         let datagram = record::acceptable(datagram, record::LEAST_ENCRYPTED);
-        if !record::is_client_hello(datagram) {
-            return Ok(Accepted::Noise);
-        }
-        self.cookies.rotate(now)?;
-        let mut link = match self.listener.take() {
-            Some(link) => link,
-            None => Link::new(&self.config.context, MTU)?,
-        };
-        cookie::greet(link.ssl_mut(), peer, &self.cookies)?;
-        let before = outgoing.len();
-        match link.listen(datagram, outgoing) {
-            Listen::Verified => {
-                link.answer_as(datagram);
-                let session = Session::accept(link, now);
-                Ok(Accepted::Session(Box::new(session)))
+        Ok(match self.door.knock(peer, datagram, outgoing, now)? {
+            Knock::Verified(link) => {
+                let session = Session::accept(link, Arc::clone(&self.door), peer, datagram, now);
+                Accepted::Session(Box::new(session))
             }
-            Listen::Unverified => {
-                let _why = ErrorStack::get();
-                self.listener = Some(link);
-                let answered = outgoing.len() > before;
-                Ok(if answered { Accepted::CookieSent } else { Accepted::Noise })
-            }
-            Listen::Broken => Err(ErrorStack::get().into()),
-        }
+            Knock::CookieSent => Accepted::CookieSent,
+            Knock::Noise => Accepted::Noise,
+        })
     }
 }
 

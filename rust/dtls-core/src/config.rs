@@ -20,12 +20,74 @@ use crate::verification::{self, Verification};
 /// split packets.
 pub const MAX_PACKET: usize = 16 * 1024;
 
-/// Largest datagram of a handshake, in bytes of UDP payload. 1,200 pass every path that games are
-/// played over, IPv6 tunnels included (RFC 9000 section 14 builds on the same figure).
-pub(crate) const MTU: u32 = 1200;
+/// What a connection may take in bytes and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    mtu: u32,
+    handshake_timeout: Duration,
+    idle_timeout: Option<Duration>,
+}
 
-/// How long a handshake may take.
-pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+impl Limits {
+    /// The datagram sizes that can be chosen, in bytes of UDP payload: from what every IPv4 host has to
+    /// take (RFC 1122 section 3.3.3, less the largest header) to a jumbo frame.
+    pub const MTU: std::ops::RangeInclusive<u32> = 508..=8972;
+    /// How long handshakes can be given. Shorter ones would fail on paths that work.
+    pub const HANDSHAKE_TIMEOUT: std::ops::RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(300);
+
+    /// Sets the largest datagram of a handshake, in bytes of UDP payload.
+    ///
+    /// # Errors
+    /// When it is not within [`Limits::MTU`].
+    pub fn with_mtu(self, mtu: u32) -> Result<Self, ConfigError> {
+        if !Self::MTU.contains(&mtu) {
+            return Err(ConfigError::BadMtu(mtu));
+        }
+        Ok(Self { mtu, ..self })
+    }
+
+    /// Sets how long a handshake may take.
+    ///
+    /// # Errors
+    /// When it is not within [`Limits::HANDSHAKE_TIMEOUT`].
+    pub fn with_handshake_timeout(self, timeout: Duration) -> Result<Self, ConfigError> {
+        if !Self::HANDSHAKE_TIMEOUT.contains(&timeout) {
+            return Err(ConfigError::BadHandshakeTimeout(timeout));
+        }
+        Ok(Self { handshake_timeout: timeout, ..self })
+    }
+
+    /// Sets after how long without a packet from the peer a connection is over; `None` for never.
+    pub fn with_idle_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { idle_timeout: timeout, ..self }
+    }
+
+    pub(crate) fn mtu(&self) -> u32 {
+        self.mtu
+    }
+
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// Largest packet, in bytes, that fits one datagram, before a cipher suite is agreed upon.
+    pub fn max_packet_size(&self) -> usize {
+        usize::try_from(self.mtu).unwrap_or(usize::MAX).saturating_sub(OVERHEAD)
+    }
+}
+
+impl Default for Limits {
+    /// 1,200 bytes pass every path that games are played over, IPv6 tunnels included (RFC 9000 section
+    /// 14 builds on the same figure). Handshakes have 30 s, connections all the time of the world.
+    fn default() -> Self {
+        Self { mtu: 1200, handshake_timeout: Duration::from_secs(30), idle_timeout: None }
+    }
+}
 
 /// Bytes that encryption adds to a packet with AES-GCM: record header, explicit nonce, tag.
 const OVERHEAD: usize = record::HEADER + 8 + 16;
@@ -48,10 +110,15 @@ const GROUPS: &str = "X25519:P-256:P-384";
 /// and no SHA-1. Set here because a distribution may have built in another one.
 const SECURITY_LEVEL: u32 = 2;
 
+/// How many handshakes of a server may be unfinished at a time. Some 300 KB each, at worst.
+const MAX_PENDING_HANDSHAKES: usize = 256;
+
 /// What a server shows to its clients.
 #[derive(Clone)]
 pub struct ServerConfig {
     pub(crate) context: SslContext,
+    pub(crate) limits: Limits,
+    pub(crate) max_pending_handshakes: usize,
 }
 
 impl ServerConfig {
@@ -83,7 +150,28 @@ impl ServerConfig {
         }
         context.set_verify(SslVerifyMode::NONE);
         cookie::bake_and_verify(&mut context);
-        Ok(Self { context: context.build() })
+        Ok(Self {
+            context: context.build(),
+            limits: Limits::default(),
+            max_pending_handshakes: MAX_PENDING_HANDSHAKES,
+        })
+    }
+
+    /// The same server with other limits.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The same server with another limit for handshakes that have begun and are not over. When it is
+    /// reached, the oldest of them is given up for the newest.
+    ///
+    /// # Errors
+    /// When it is 0, which would let no one in.
+    pub fn with_max_pending_handshakes(self, count: usize) -> Result<Self, ConfigError> {
+        if count == 0 {
+            return Err(ConfigError::NoPendingHandshakes);
+        }
+        Ok(Self { max_pending_handshakes: count, ..self })
     }
 }
 
@@ -93,6 +181,7 @@ pub struct ClientConfig {
     pub(crate) context: SslContext,
     pub(crate) verification: Verification,
     pub(crate) server_name: Option<PeerName>,
+    pub(crate) limits: Limits,
 }
 
 impl ClientConfig {
@@ -107,7 +196,12 @@ impl ClientConfig {
     ) -> Result<Self, ConfigError> {
         let mut context = new_context()?;
         verification::demand(&mut context, &verification)?;
-        Ok(Self { context: context.build(), verification, server_name })
+        Ok(Self { context: context.build(), verification, server_name, limits: Limits::default() })
+    }
+
+    /// The same client with other limits.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 }
 
@@ -148,10 +242,4 @@ fn new_context() -> Result<SslContextBuilder, ConfigError> {
     let limit = i64::try_from(record::MAX_HANDSHAKE_MESSAGE).unwrap_or(i64::MAX);
     ffi::set_max_certificate_bytes(&mut context, limit);
     Ok(context)
-}
-
-/// Largest packet, in bytes, that fits one datagram of the path MTU, before a cipher suite is agreed
-/// upon.
-pub const fn max_packet_size() -> usize {
-    MTU as usize - OVERHEAD
 }

@@ -30,6 +30,15 @@ pub enum ConfigError {
          that clients have, such as the root"
     )]
     ChainTooLong(usize),
+    /// The datagram size is out of range.
+    #[error("an MTU of {0} bytes is out of range; it can be 508 to 8,972 bytes of UDP payload")]
+    BadMtu(u32),
+    /// The handshake timeout is out of range.
+    #[error("a handshake timeout of {} s is out of range; it can be 1 to 300 s", .0.as_secs_f32())]
+    BadHandshakeTimeout(std::time::Duration),
+    /// A server that lets no one in.
+    #[error("a limit of 0 pending handshakes would let no client in")]
+    NoPendingHandshakes,
     /// There is nothing to trust.
     #[error("there is no certificate to trust in it")]
     NoTrustAnchor,

@@ -49,6 +49,9 @@ pub enum Failure {
     /// The peer does not speak DTLS 1.2.
     #[error("the other side does not speak DTLS 1.2")]
     UnsupportedVersion,
+    /// The server gave the place of this handshake to a newer one.
+    #[error("too many handshakes were unfinished, and this was the oldest")]
+    TooManyPending,
     /// The peer ended the connection before it was one.
     #[error("the other side closed the connection during the handshake")]
     ClosedEarly,

@@ -187,6 +187,19 @@ pub(crate) fn plaintext_cancel(last: Number) -> Option<[u8; HEADER + 2]> {
     Some([ALERT, 0xfe, 0xfd, e0, e1, s0, s1, s2, s3, s4, s5, 0, 2, alert[0], alert[1]])
 }
 
+/// The random of the ClientHello that `datagram` starts with, by which one client's attempt is told
+/// from the next.
+pub(crate) fn client_random(datagram: &[u8]) -> Option<[u8; 32]> {
+    /// Where it stands in the first fragment: behind its header and the version.
+    const AT: std::ops::Range<usize> = HANDSHAKE_HEADER + 2..HANDSHAKE_HEADER + 2 + 32;
+    let (record, _) = split_record(datagram).filter(|_| is_client_hello(datagram))?;
+    let offset = record.body.get(6..9)?;
+    if offset != [0; 3] {
+        return None;
+    }
+    record.body.get(AT)?.try_into().ok()
+}
+
 /// Whether `datagram` starts with a ClientHello, the only thing that a listening server looks at.
 pub(crate) fn is_client_hello(datagram: &[u8]) -> bool {
     split_record(datagram).is_some_and(|(record, _)| {

@@ -11,6 +11,10 @@
 //!    `admission.rs` whether this may be called connected.
 //! 5. Application data, until one side sends close_notify.
 //!
+//! A server's client may start again from the same address without a goodbye (section 4.2.8): the
+//! session answers its ClientHello with a HelloVerifyRequest and goes on, and ends when the cookie has
+//! come back. A ClientHello that this very session began with, repeated or replayed, ends nothing.
+//!
 //! A flight without an answer goes out again when the timer runs out, except the last one: its sender
 //! is done, and repeats it when the flight before comes again. So a connected session has to be given
 //! every datagram, and OpenSSL sees what belongs to the handshake.
@@ -18,12 +22,15 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::admission::{self, Expectation};
 use crate::bio::{Link, Step};
-use crate::config::{ClientConfig, HANDSHAKE_TIMEOUT, MAX_PACKET, MTU, max_packet_size};
+use crate::config::{ClientConfig, Limits, MAX_PACKET};
 use crate::datagrams::Datagrams;
+use crate::door::{Door, Knock, Place};
 use crate::error::ConfigError;
 use crate::failure::Failure;
 use crate::peer_name::PeerName;
@@ -72,6 +79,34 @@ pub enum SendError {
 pub struct Session {
     state: State,
     io: Io,
+    limits: Limits,
+    /// Where it came in; a client's session has no such thing.
+    entrance: Option<Entrance>,
+}
+
+/// How a server's session came about.
+struct Entrance {
+    door: Arc<Door>,
+    peer: SocketAddr,
+    /// The random of the ClientHello that it began with.
+    random: Option<[u8; 32]>,
+}
+
+/// How a session ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Ending {
+    /// This side closed it.
+    #[error("this side closed the connection")]
+    Closed,
+    /// The peer closed it.
+    #[error("the other side closed the connection")]
+    ClosedByPeer,
+    /// Nothing came from the peer for so long.
+    #[error("nothing came from the other side for {} s", .0.as_secs_f32())]
+    Idle(Duration),
+    /// The client has begun a new connection from the same address.
+    #[error("the client started again")]
+    Restarted,
 }
 
 /// What a session gives to its owner.
@@ -84,16 +119,21 @@ struct Io {
 
 /// The states, in the order of the protocol.
 enum State {
-    Handshaking(Handshaking),
+    /// Boxed: it needs much that a connection no longer does.
+    Handshaking(Box<Handshaking>),
     Connected(Connected),
-    Closed,
+    Closed(Ending),
     Failed(Failure),
 }
 
 struct Handshaking {
     link: Link,
     expectation: Expectation,
+    limits: Limits,
+    /// A server's session may go on only as long as this has not been taken back.
+    place: Option<Arc<Place>>,
     started: Instant,
+    deadline: Instant,
     retransmit_at: Option<Instant>,
     retransmissions: u32,
     /// What a client that has heard nothing yet starts over with. OpenSSL repeats a flight twelve
@@ -107,6 +147,9 @@ struct Handshaking {
 
 struct Connected {
     link: Link,
+    /// When the peer's last packet came, or the handshake was over.
+    heard: Instant,
+    idle_timeout: Option<Duration>,
 }
 
 impl Session {
@@ -117,33 +160,31 @@ impl Session {
     pub fn connect(config: &ClientConfig, now: Instant) -> Result<Self, ConfigError> {
         let link = client_link(config)?;
         let expectation = Expectation::Server(config.verification.clone());
-        Ok(Self::start(link, expectation, Some(config.clone()), now))
+        let mut handshaking = Handshaking::new(link, expectation, config.limits, now);
+        handshaking.again = Some(config.clone());
+        Ok(Self::start(handshaking, None, now))
     }
 
-    /// The session of a client whose ClientHello `link` has verified.
-    pub(crate) fn accept(link: Link, now: Instant) -> Self {
-        Self::start(link, Expectation::AnyClient, None, now)
-    }
-
-    fn start(
+    /// The session of the client at `peer` whose ClientHello, `hello`, `link` has verified.
+    pub(crate) fn accept(
         link: Link,
-        expectation: Expectation,
-        again: Option<ClientConfig>,
+        door: Arc<Door>,
+        peer: SocketAddr,
+        hello: &[u8],
         now: Instant,
     ) -> Self {
-        let handshaking = Handshaking {
-            link,
-            expectation,
-            started: now,
-            retransmit_at: None,
-            retransmissions: 0,
-            again,
-            early: false,
-            encrypted: 0,
-        };
-        let mut session = Self { state: State::Closed, io: Io::default() };
-        session.state = handshaking.step(None, now, &mut session.io);
-        session
+        let limits = door.config.limits;
+        let mut handshaking = Handshaking::new(link, Expectation::AnyClient, limits, now);
+        handshaking.place = Some(door.enter());
+        let random = record::client_random(hello);
+        Self::start(handshaking, Some(Entrance { door, peer, random }), now)
+    }
+
+    fn start(handshaking: Box<Handshaking>, entrance: Option<Entrance>, now: Instant) -> Self {
+        let mut io = Io::default();
+        let limits = handshaking.limits;
+        let state = handshaking.step(None, now, &mut io);
+        Self { state, io, limits, entrance }
     }
 
     /// How it stands.
@@ -151,7 +192,7 @@ impl Session {
         match &self.state {
             State::Handshaking(_) => Status::Handshaking,
             State::Connected(_) => Status::Connected,
-            State::Closed => Status::Closed,
+            State::Closed(_) => Status::Closed,
             State::Failed(_) => Status::Failed,
         }
     }
@@ -164,30 +205,62 @@ impl Session {
         }
     }
 
+    /// How it ended, if it did and did not fail.
+    pub fn ending(&self) -> Option<Ending> {
+        match self.state {
+            State::Closed(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
     /// Handles one datagram from the peer. What is not DTLS is dropped.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
         let least_encrypted = match &self.state {
             State::Handshaking(state) => state.link.least_encrypted(),
             State::Connected(state) => state.link.least_encrypted(),
-            State::Closed | State::Failed(_) => return,
+            State::Closed(_) | State::Failed(_) => return,
         };
         let datagram = record::acceptable(datagram, least_encrypted);
         if datagram.is_empty() {
             return;
         }
+        if self.is_of_another_attempt(datagram) {
+            self.handle_restart(datagram, now);
+            return;
+        }
         self.advance(|state, io| match state {
             State::Handshaking(state) => state.step(Some(datagram), now, io),
-            State::Connected(state) => state.read(Some(datagram), false, io),
+            State::Connected(state) => state.read(Some(datagram), false, now, io),
             over => over,
         });
     }
 
-    /// Does what is due at `now`: sends a flight again, or gives the handshake up.
+    /// Whether `datagram` is a ClientHello, and not the one that this session began with.
+    fn is_of_another_attempt(&self, datagram: &[u8]) -> bool {
+        let random = record::client_random(datagram);
+        self.entrance.as_ref().is_some_and(|entrance| random.is_some() && random != entrance.random)
+    }
+
+    /// Answers the ClientHello of a client that may have started again, or of a stranger who says so.
+    fn handle_restart(&mut self, datagram: &[u8], now: Instant) {
+        let Some(Entrance { door, peer, .. }) = &self.entrance else {
+            return;
+        };
+        match door.knock(*peer, datagram, &mut self.io.outgoing, now) {
+            // It has the cookie from that address. Its next repetition finds the door by itself.
+            Ok(Knock::Verified(_)) => self.state = State::Closed(Ending::Restarted),
+            Ok(Knock::CookieSent | Knock::Noise) => {}
+            Err(error) => log::warn!("a ClientHello of {peer} was lost: {error}"),
+        }
+    }
+
+    /// Does what is due at `now`: sends a flight again, or gives up a handshake or a silent peer.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.next_timeout().is_some_and(|due| due <= now) {
             self.advance(|state, io| match state {
                 State::Handshaking(state) => state.handle_timeout(now, io),
-                other => other,
+                State::Connected(state) => state.handle_timeout(io),
+                over => over,
             });
         }
     }
@@ -195,11 +268,12 @@ impl Session {
     /// When [`Session::handle_timeout`] has something to do; `None` for never.
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.state {
+            State::Handshaking(state) if state.has_lost_its_place() => Some(state.started),
             State::Handshaking(state) => {
-                let deadline = state.deadline();
-                Some(state.retransmit_at.map_or(deadline, |at| at.min(deadline)))
+                Some(state.retransmit_at.map_or(state.deadline, |at| at.min(state.deadline)))
             }
-            _ => None,
+            State::Connected(state) => Some(state.heard + state.idle_timeout?),
+            State::Closed(_) | State::Failed(_) => None,
         }
     }
 
@@ -258,7 +332,7 @@ impl Session {
             State::Connected(state) => ffi::data_mtu(state.link.ssl()),
             _ => 0,
         };
-        if negotiated == 0 { max_packet_size() } else { negotiated }
+        if negotiated == 0 { self.limits.max_packet_size() } else { negotiated }
     }
 
     /// Ends the connection, or forgets why it failed. The peer is told, if there was one.
@@ -266,13 +340,13 @@ impl Session {
         self.advance(|state, io| match state {
             State::Handshaking(mut state) => {
                 state.link.cancel(&mut io.outgoing);
-                State::Closed
+                State::Closed(Ending::Closed)
             }
             State::Connected(mut state) => {
                 state.link.shutdown(&mut io.outgoing);
-                State::Closed
+                State::Closed(Ending::Closed)
             }
-            State::Closed | State::Failed(_) => State::Closed,
+            State::Closed(_) | State::Failed(_) => State::Closed(Ending::Closed),
         });
     }
 
@@ -287,7 +361,7 @@ impl Session {
     /// Replaces the state by what `transition` makes of it.
     fn advance(&mut self, transition: impl FnOnce(State, &mut Io) -> State) {
         // What stands here while it runs is seen by no one.
-        let state = mem::replace(&mut self.state, State::Closed);
+        let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
         self.state = transition(state, &mut self.io);
     }
 }
@@ -299,7 +373,7 @@ impl std::fmt::Debug for Session {
 }
 
 fn client_link(config: &ClientConfig) -> Result<Link, openssl::error::ErrorStack> {
-    let mut link = Link::new(&config.context, MTU)?;
+    let mut link = Link::new(&config.context, config.limits.mtu())?;
     let ssl = link.ssl_mut();
     ssl.set_connect_state();
     if let Some(PeerName::Dns(name)) = &config.server_name {
@@ -310,12 +384,28 @@ fn client_link(config: &ClientConfig) -> Result<Link, openssl::error::ErrorStack
 }
 
 impl Handshaking {
-    fn deadline(&self) -> Instant {
-        self.started + HANDSHAKE_TIMEOUT
+    fn new(link: Link, expectation: Expectation, limits: Limits, now: Instant) -> Box<Self> {
+        Box::new(Self {
+            link,
+            expectation,
+            limits,
+            place: None,
+            deadline: now + limits.handshake_timeout(),
+            started: now,
+            retransmit_at: None,
+            retransmissions: 0,
+            again: None,
+            early: false,
+            encrypted: 0,
+        })
+    }
+
+    fn has_lost_its_place(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.is_taken_back())
     }
 
     /// Goes on with the datagram that arrived, or starts.
-    fn step(mut self, datagram: Option<&[u8]>, now: Instant, io: &mut Io) -> State {
+    fn step(mut self: Box<Self>, datagram: Option<&[u8]>, now: Instant, io: &mut Io) -> State {
         if let Some(datagram) = datagram {
             if record::starts_encrypted(datagram) {
                 self.encrypted += 1;
@@ -343,7 +433,7 @@ impl Handshaking {
         }
     }
 
-    fn wait(mut self, now: Instant) -> State {
+    fn wait(mut self: Box<Self>, now: Instant) -> State {
         self.retransmit_at = self.link.time_to_retransmission().map(|left| now + left);
         if self.again.is_some() && self.link.is_exhausted() {
             self.retransmit_at = Some(now + START_OVER);
@@ -351,8 +441,12 @@ impl Handshaking {
         State::Handshaking(self)
     }
 
-    fn handle_timeout(mut self, now: Instant, io: &mut Io) -> State {
-        if now >= self.deadline() {
+    fn handle_timeout(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
+        if self.has_lost_its_place() {
+            self.link.cancel(&mut io.outgoing);
+            return State::Failed(Failure::TooManyPending);
+        }
+        if now >= self.deadline {
             let after = now.saturating_duration_since(self.started);
             let retransmissions = self.retransmissions;
             self.link.cancel(&mut io.outgoing);
@@ -384,7 +478,7 @@ impl Handshaking {
     }
 
     /// Both Finished messages are there.
-    fn finish(mut self, now: Instant, io: &mut Io) -> State {
+    fn finish(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
         match admission::admit(self.link.ssl(), &self.expectation) {
             Ok(()) => {
                 let took: Duration = now.saturating_duration_since(self.started);
@@ -395,9 +489,10 @@ impl Handshaking {
                     self.link.ssl().current_cipher().map_or("no cipher", |cipher| cipher.name()),
                 );
                 // Application data may have come in the same datagram, or before the Finished.
-                let connected = Connected { link: self.link };
+                let idle_timeout = self.limits.idle_timeout();
+                let connected = Connected { link: self.link, heard: now, idle_timeout };
                 if self.early || connected.link.has_pending() {
-                    connected.read(None, true, io)
+                    connected.read(None, true, now, io)
                 } else {
                     State::Connected(connected)
                 }
@@ -417,11 +512,23 @@ thread_local! {
 }
 
 impl Connected {
+    /// The peer was silent for too long.
+    fn handle_timeout(mut self, io: &mut Io) -> State {
+        self.link.shutdown(&mut io.outgoing);
+        State::Closed(Ending::Idle(self.idle_timeout.unwrap_or_default()))
+    }
+
     /// Decrypts every record of `datagram`, or those that are left.
     ///
     /// SSL_read is called while a record waits and no more often: one that ends in "try again" makes
     /// OpenSSL allocate the buffers (33 KB) that SSL_MODE_RELEASE_BUFFERS has just released.
-    fn read(mut self, datagram: Option<&[u8]>, to_the_end: bool, io: &mut Io) -> State {
+    fn read(
+        mut self,
+        datagram: Option<&[u8]>,
+        to_the_end: bool,
+        now: Instant,
+        io: &mut Io,
+    ) -> State {
         let mut datagram = datagram;
         PLAINTEXT.with_borrow_mut(|plaintext| {
             loop {
@@ -430,12 +537,13 @@ impl Connected {
                         if let Some(packet) = plaintext.get(..length) {
                             io.received.push_back(packet.to_vec());
                             io.received_bytes += length + PER_PACKET;
+                            self.heard = now;
                         }
                     }
                     Step::Waiting => return State::Connected(self),
                     Step::Closed => {
                         self.link.shutdown(&mut io.outgoing);
-                        return State::Closed;
+                        return State::Closed(Ending::ClosedByPeer);
                     }
                     Step::Broken(stack) => return State::Failed(Failure::from_openssl(&stack)),
                 }

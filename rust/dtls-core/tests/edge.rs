@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::VecDeque;
 
-use dtls_core::{Failure, MAX_PACKET, SendError, Session, Status, max_packet_size};
+use dtls_core::{Failure, Limits, MAX_PACKET, SendError, Session, Status};
 use openssl::ssl::SslVersion;
 use support::link::{
     Direction, End, Link, Passing, Server, ToClient, ToServer, address, connect, established,
@@ -344,7 +344,7 @@ fn packets_are_sent_only_while_connected() {
     let mut link = Link::new(&pki::localhost(), &pki::verifying());
     assert_eq!(link.client.send(b"early"), Err(SendError::NotConnected));
     assert_eq!(link.client.send(b""), Err(SendError::NotConnected));
-    assert_eq!(link.client.max_packet_size(), max_packet_size());
+    assert_eq!(link.client.max_packet_size(), Limits::default().max_packet_size());
     link.run();
     link.assert_connected();
     link.assert_data_flows();
@@ -385,13 +385,13 @@ fn the_largest_packet_fills_a_datagram() {
         link.run();
         let session = link.server.session();
         let largest = session.max_packet_size();
-        assert!(largest >= max_packet_size(), "{suite}");
+        assert!(largest >= Limits::default().max_packet_size(), "{suite}");
         session.send(&vec![1; largest]).expect("connected");
         session.send(&vec![1; largest + 1]).expect("connected, if too large for the path");
         let lengths: Vec<usize> = session.take().iter().map(Vec::len).collect();
         assert_eq!(lengths, [1200, 1201], "{suite}");
     }
-    assert_eq!(max_packet_size(), 1200 - OVERHEAD);
+    assert_eq!(Limits::default().max_packet_size(), 1200 - OVERHEAD);
     assert_eq!(established().client.max_packet_size(), 1200 - OVERHEAD);
 }
 

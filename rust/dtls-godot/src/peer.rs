@@ -3,7 +3,9 @@
 use std::ptr;
 use std::time::Instant;
 
-use dtls_core::{ClientConfig, ConfigError, Failure, MAX_PACKET, SendError, Session};
+use dtls_core::{
+    ClientConfig, ConfigError, Ending, Failure, Limits, MAX_PACKET, SendError, Session,
+};
 use godot::builtin::GString;
 use godot::classes::{IPacketPeerExtension, PacketPeerUdp};
 use godot::global::Error;
@@ -140,18 +142,21 @@ impl PacketPeerDtls {
         let Connection::Active(active) = &self.connection else {
             return;
         };
-        let failure = match active.session.status() {
-            dtls_core::Status::Handshaking | dtls_core::Status::Connected => return,
-            dtls_core::Status::Closed => None,
-            dtls_core::Status::Failed => active.session.failure(),
-        };
-        if let Some(failure) = failure {
+        if let Some(failure) = active.session.failure() {
             self.last_error = GString::from(&failure.to_string());
             if active.is_client {
                 log::error!("DTLS connection failed: {failure}.");
             } else {
                 log::info!("a client's connection failed: {failure}");
             }
+        } else if let Some(ending) = active.session.ending() {
+            // That one side closes it is what a connection comes to; the others want to be explained.
+            if matches!(ending, Ending::Idle(_) | Ending::Restarted) {
+                self.last_error = GString::from(&ending.to_string());
+            }
+            log::debug!("{ending}");
+        } else {
+            return;
         }
         if let Connection::Active(active) = std::mem::take(&mut self.connection) {
             self.connection = Connection::Over(active.session);
@@ -347,7 +352,10 @@ impl IPacketPeerExtension for PacketPeerDtls {
     }
 
     fn get_max_packet_size(&self) -> i32 {
-        let size = self.session().map_or_else(dtls_core::max_packet_size, Session::max_packet_size);
+        let size = match self.session() {
+            Some(session) => session.max_packet_size(),
+            None => Limits::default().max_packet_size(),
+        };
         i32::try_from(size).unwrap_or(i32::MAX)
     }
 

@@ -1,0 +1,276 @@
+//! Clients that start again, handshakes that are never finished, peers that fall silent.
+
+mod support;
+
+use std::time::Duration;
+
+use dtls_core::{
+    Accepted, Acceptor, ConfigError, Datagrams, Ending, Failure, Limits, Session, Status,
+};
+use support::link::{
+    End, Link, Server, ToServer, acceptor, address, connect, established, packets,
+};
+use support::{clock, pki, records};
+
+/// The first ClientHello of a new client, which has no cookie.
+fn hello(client: &mut Session) -> Vec<u8> {
+    let mut datagrams = client.take();
+    assert_eq!(datagrams.len(), 1);
+    datagrams.remove(0)
+}
+
+/// The ClientHello with which `client` answers the HelloVerifyRequest in `datagrams`.
+fn hello_with_cookie(client: &mut Session, datagrams: &[Vec<u8>]) -> Vec<u8> {
+    assert_eq!(datagrams.len(), 1);
+    assert_eq!(records::message(&datagrams[0]), Some(records::HELLO_VERIFY_REQUEST));
+    client.handle(&datagrams[0]);
+    hello(client)
+}
+
+/// Lets a new client start from the address of the session in `link`, up to its cookie.
+fn start_again(link: &mut Link<Session, Server>) -> (Session, Vec<u8>) {
+    let mut client = connect(&pki::verifying());
+    let first = hello(&mut client);
+    let session = link.server.session();
+    session.handle(&first);
+    let answer = session.take();
+    assert!(answer[0].len() <= first.len(), "no more than was asked");
+    let second = hello_with_cookie(&mut client, &answer);
+    (client, second)
+}
+
+/// Takes the session out of `server` and goes on with `client` until both are connected.
+fn goes_through(mut server: Server, client: Session) {
+    server.session = None;
+    let mut link = Link::between(client, server);
+    link.run();
+    link.assert_connected();
+    link.assert_data_flows();
+}
+
+#[test]
+fn a_client_that_starts_again_gets_a_cookie_and_then_a_new_connection() {
+    let mut link = established();
+    let (client, second) = start_again(&mut link);
+    link.assert_data_flows();
+
+    let session = link.server.session();
+    session.handle(&second);
+    assert_eq!(session.status(), Status::Closed);
+    assert_eq!(session.ending(), Some(Ending::Restarted));
+    assert_eq!(Ending::Restarted.to_string(), "the client started again");
+    assert_eq!(session.take(), Vec::<Vec<u8>>::new());
+    // What it sends again because no one answered goes to the door.
+    goes_through(link.server, client);
+}
+
+#[test]
+fn a_client_that_starts_again_during_the_handshake_gets_through_too() {
+    let mut link = Link::new(&pki::localhost(), &pki::verifying());
+    while link.server.session.is_none() {
+        assert!(link.deliver_one());
+    }
+    assert_eq!(link.server.session().status(), Status::Handshaking);
+    link.server.session().take();
+    let (client, second) = start_again(&mut link);
+    assert_eq!(link.server.session().status(), Status::Handshaking);
+    link.server.session().handle(&second);
+    assert_eq!(link.server.session().ending(), Some(Ending::Restarted));
+    goes_through(link.server, client);
+}
+
+#[test]
+fn strangers_who_say_hello_from_the_peer_s_address_end_nothing() {
+    let mut link = established();
+    for _ in 0..200 {
+        let stranger = hello(&mut connect(&pki::verifying()));
+        let session = link.server.session();
+        session.handle(&stranger);
+        let answer = session.take();
+        assert_eq!(answer.len(), 1);
+        assert!(answer[0].len() <= stranger.len());
+        // A cookie that someone else got, or made up.
+        let mut guessed = stranger;
+        let other = &mut Server::new(&pki::localhost());
+        other.handle(&guessed);
+        let mut client = connect(&pki::verifying());
+        hello(&mut client);
+        guessed = hello_with_cookie(&mut client, &other.take());
+        let session = link.server.session();
+        session.handle(&guessed);
+        assert_eq!(session.status(), Status::Connected);
+        session.take();
+    }
+    link.assert_data_flows();
+}
+
+#[test]
+fn the_hellos_that_a_session_began_with_end_nothing_when_they_come_again() {
+    let mut link = established();
+    let hellos: Vec<Vec<u8>> = link
+        .sent(ToServer)
+        .into_iter()
+        .filter(|datagram| records::message(datagram) == Some(records::CLIENT_HELLO))
+        .map(<[u8]>::to_vec)
+        .collect();
+    assert_eq!(hellos.len(), 2);
+    for hello in hellos.iter().chain(&hellos) {
+        let session = link.server.session();
+        session.handle(hello);
+        assert_eq!(session.take(), Vec::<Vec<u8>>::new());
+        assert_eq!(session.status(), Status::Connected);
+    }
+    link.assert_data_flows();
+}
+
+#[test]
+fn a_client_has_no_door() {
+    let mut link = established();
+    let stranger = hello(&mut connect(&pki::verifying()));
+    link.client.handle(&stranger);
+    assert_eq!(link.client.take(), Vec::<Vec<u8>>::new());
+    link.assert_data_flows();
+}
+
+/// The session of a client at port `port` that never answers after its cookie.
+fn half_open(acceptor: &mut Acceptor, port: u16) -> Session {
+    let peer = address(&format!("192.0.2.1:{port}"));
+    let mut client = connect(&pki::verifying());
+    let mut outgoing = Datagrams::new();
+    let first = hello(&mut client);
+    let accepted = acceptor.handle_datagram(peer, &first, &mut outgoing, clock::now());
+    assert!(matches!(accepted, Ok(Accepted::CookieSent)));
+    let answer: Vec<Vec<u8>> = outgoing.iter().map(<[u8]>::to_vec).collect();
+    let second = hello_with_cookie(&mut client, &answer);
+    match acceptor.handle_datagram(peer, &second, &mut outgoing, clock::now()) {
+        Ok(Accepted::Session(session)) => *session,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_oldest_of_too_many_unfinished_handshakes_is_given_up() {
+    let config = pki::localhost().with_max_pending_handshakes(3).expect("a limit");
+    let mut acceptor = acceptor(&config);
+    let mut sessions: Vec<Session> = (1..=5).map(|port| half_open(&mut acceptor, port)).collect();
+    for session in &mut sessions {
+        session.take();
+        session.handle_timeout(clock::now());
+    }
+    let failures: Vec<Option<&Failure>> = sessions.iter().map(Session::failure).collect();
+    let too_many = Some(&Failure::TooManyPending);
+    assert_eq!(failures, [too_many, too_many, None, None, None]);
+    let told = sessions[0].take();
+    assert_eq!(records::alert(&told[0]), Some(90), "its client is told");
+}
+
+#[test]
+fn by_default_there_is_room_for_256() {
+    let mut acceptor = acceptor(&pki::localhost());
+    let mut sessions: Vec<Session> = (1..=257).map(|port| half_open(&mut acceptor, port)).collect();
+    sessions.iter_mut().for_each(|session| session.handle_timeout(clock::now()));
+    let given_up: Vec<usize> = sessions
+        .iter()
+        .enumerate()
+        .filter(|(_, session)| session.failure().is_some())
+        .map(|(index, _)| index)
+        .collect();
+    assert_eq!(given_up, [0]);
+}
+
+#[test]
+fn connections_and_sessions_that_are_gone_take_no_place() {
+    let config = pki::localhost().with_max_pending_handshakes(1).expect("a limit");
+    let mut link = Link::established(&config, &pki::verifying());
+    drop(half_open(&mut link.server.acceptor, 1));
+    let mut failed = half_open(&mut link.server.acceptor, 2);
+    clock::advance(Duration::from_secs(31));
+    failed.handle_timeout(clock::now());
+    assert!(matches!(failed.failure(), Some(Failure::TimedOut { .. })));
+    let mut last = half_open(&mut link.server.acceptor, 3);
+    last.handle_timeout(clock::now());
+    assert_eq!(last.status(), Status::Handshaking);
+    link.server.session().handle_timeout(clock::now());
+    link.assert_data_flows();
+}
+
+#[test]
+fn a_server_that_lets_no_one_in_is_refused() {
+    let refused = pki::localhost().with_max_pending_handshakes(0).err();
+    assert_eq!(refused, Some(ConfigError::NoPendingHandshakes));
+}
+
+#[test]
+fn a_silent_peer_is_given_up_after_the_idle_timeout_and_told() {
+    let limits = Limits::default().with_idle_timeout(Some(Duration::from_secs(5)));
+    let config = pki::localhost().with_limits(limits);
+    let mut link = Link::new(&config, &pki::verifying());
+    link.settle();
+    link.assert_connected();
+    for _ in 0..4 {
+        clock::advance(Duration::from_secs(4));
+        link.client.send(b"still here").expect("connected");
+        link.settle();
+        link.server.handle_timeout();
+    }
+    // What anyone can send is no sign of life, and neither is what this side sends.
+    clock::advance(Duration::from_millis(4900));
+    let forged = records::forge(records::APPLICATION_DATA, 1, 900, &[7; 60]);
+    link.server.handle(&forged);
+    link.server.session().send(b"anyone?").expect("connected");
+    link.server.handle_timeout();
+    assert_eq!(link.server.session().status(), Status::Connected);
+
+    clock::advance(Duration::from_millis(100));
+    link.server.handle_timeout();
+    let session = link.server.session();
+    assert_eq!(session.ending(), Some(Ending::Idle(Duration::from_secs(5))));
+    assert_eq!(packets(session).len(), 4, "what it said stays");
+    link.settle();
+    assert_eq!(link.client.ending(), Some(Ending::ClosedByPeer));
+}
+
+#[test]
+fn by_default_no_one_is_too_silent() {
+    let mut link = established();
+    clock::advance(Duration::from_secs(100_000));
+    assert_eq!(link.server.next_timeout(), None);
+    link.server.handle_timeout();
+    link.client.handle_timeout(clock::now());
+    link.assert_data_flows();
+}
+
+#[test]
+fn limits_out_of_range_are_refused() {
+    let limits = Limits::default();
+    for mtu in [0, 507, 8973, u32::MAX] {
+        assert_eq!(limits.with_mtu(mtu), Err(ConfigError::BadMtu(mtu)));
+    }
+    for seconds in [0, 301] {
+        let timeout = Duration::from_secs(seconds);
+        let refused = limits.with_handshake_timeout(timeout);
+        assert_eq!(refused, Err(ConfigError::BadHandshakeTimeout(timeout)));
+    }
+}
+
+#[test]
+fn datagrams_and_patience_are_as_configured() {
+    for mtu in [508, 800, 1400] {
+        let limits = Limits::default().with_mtu(mtu).expect("within range");
+        let limits = limits.with_handshake_timeout(Duration::from_secs(3)).expect("within range");
+        let between = pki::ROOT.intermediate("Between").issue(test_pki::Profile::localhost());
+        let config = pki::server(&between).with_limits(limits);
+        let link = Link::established(&config, &pki::verifying().with_limits(limits));
+        let longest = link.sent.iter().map(|(_, _, datagram)| datagram.len()).max();
+        assert!(longest.is_some_and(|longest| longest <= usize::try_from(mtu).expect("small")));
+        assert_eq!(link.client.max_packet_size(), limits.max_packet_size());
+
+        let mut alone = connect(&pki::verifying().with_limits(limits));
+        clock::advance(Duration::from_millis(2999));
+        alone.handle_timeout(clock::now());
+        assert_eq!(alone.status(), Status::Handshaking);
+        clock::advance(Duration::from_millis(1));
+        alone.handle_timeout(clock::now());
+        assert!(matches!(alone.failure(), Some(Failure::TimedOut { .. })));
+    }
+}
