@@ -601,23 +601,6 @@ func test_a_connection_that_moves_to_a_thread() -> void:
 	exchange(pair)
 
 
-# --- the project setting ---
-
-
-func test_the_project_setting_for_logging() -> void:
-	var setting := "dtls/logging/level"
-	check(ProjectSettings.has_setting(setting), "%s exists" % setting)
-	equal(ProjectSettings.get_setting(setting), "Info", setting)
-	equal(ProjectSettings.property_get_revert(setting), "Info", "its default")
-	var found := ProjectSettings.get_property_list().filter(
-		func(property: Dictionary) -> bool: return property.name == setting
-	)
-	equal(found.size(), 1, "properties of that name")
-	equal(found[0].type, TYPE_STRING, "type")
-	equal(found[0].hint, PROPERTY_HINT_ENUM, "hint")
-	equal(found[0].hint_string, "Off,Error,Warn,Info,Debug,Trace", "choices")
-
-
 # --- helpers ---
 
 

@@ -6,13 +6,15 @@
 //! was loaded from, and where there is no such file the call fails instead of sending half a chain.
 
 use dtls_core::{
-    Certificates, ClientConfig, ConfigError, Identity, PeerName, ServerConfig, TrustAnchors,
-    Verification,
+    Certificates, ClientConfig, ConfigError, Identity, Limits, PeerName, ServerConfig,
+    TrustAnchors, Verification,
 };
 use godot::classes::{CryptoKey, FileAccess, Os, ProjectSettings, TlsOptions, X509Certificate};
 use godot::global::Error;
 use godot::obj::{Gd, Singleton};
 use once_cell::sync::OnceCell;
+
+use crate::settings;
 
 /// The project setting by which the engine lets a project bring its own roots.
 const BUNDLE_SETTING: &str = "network/tls/certificate_bundle_override";
@@ -56,6 +58,8 @@ pub(crate) enum CredentialError {
     NoSystemTrust,
     #[error("the project setting {BUNDLE_SETTING} names {0}: {1}")]
     BadBundle(String, String),
+    #[error("the project setting {name} cannot be used: {0}", name = settings::MTU)]
+    BadMtu(ConfigError),
 }
 
 impl CredentialError {
@@ -63,7 +67,7 @@ impl CredentialError {
     pub(crate) fn code(&self) -> Error {
         match self {
             Self::Unreadable(..) => Error::ERR_CANT_ACQUIRE_RESOURCE,
-            Self::NoSystemTrust | Self::BadBundle(..) => Error::ERR_UNCONFIGURED,
+            Self::NoSystemTrust | Self::BadBundle(..) | Self::BadMtu(_) => Error::ERR_UNCONFIGURED,
             Self::Config(ConfigError::OpenSsl(_)) => Error::ERR_CANT_CREATE,
             _ => Error::ERR_INVALID_PARAMETER,
         }
@@ -82,7 +86,8 @@ pub(crate) fn server(
     if let Some(chain) = chain {
         certificates.append(read(&chain, "chain")?);
     }
-    Ok(ServerConfig::new(&Identity::new(key.as_bytes(), certificates)?)?)
+    let identity = Identity::new(key.as_bytes(), certificates)?;
+    Ok(ServerConfig::new(&identity)?.with_limits(limits()?))
 }
 
 /// The configuration of a server by `TLSOptions.server()`.
@@ -110,7 +115,7 @@ pub(crate) fn client(
         (true, Some(name), Some(trusted)) => Verification::ChainAndName(anchors(&trusted)?, name),
         (true, Some(name), None) => Verification::ChainAndName(default_anchors()?, name),
     };
-    Ok(ClientConfig::new(verification, name)?)
+    Ok(ClientConfig::new(verification, name)?.with_limits(limits()?))
 }
 
 /// The configuration of a client by `TLSOptions`, with the meaning that they have for the engine.
@@ -131,7 +136,7 @@ pub(crate) fn client_by_options(
             Some(trusted) => Verification::Chain(anchors(&trusted)?),
             None => Verification::Nothing,
         };
-        return Ok(ClientConfig::new(verification, name)?);
+        return Ok(ClientConfig::new(verification, name)?.with_limits(limits()?));
     }
     let replaced = options.get_common_name_override().to_string();
     let name = if replaced.is_empty() { host_name } else { &replaced };
@@ -147,6 +152,10 @@ fn client_with_name(
         return Err(CredentialError::NoHostName);
     }
     client(true, name, trusted)
+}
+
+fn limits() -> Result<Limits, CredentialError> {
+    settings::limits().map_err(CredentialError::BadMtu)
 }
 
 fn host_name_of(name: &str) -> Result<Option<PeerName>, CredentialError> {

@@ -9,6 +9,7 @@ mod logging;
 mod names;
 mod peer;
 mod server;
+mod settings;
 mod udp;
 
 use godot::init::{ExtensionLibrary, InitStage, gdextension};
@@ -22,6 +23,7 @@ unsafe impl ExtensionLibrary for Addon {
     fn on_stage_init(stage: InitStage) {
         if stage == InitStage::Scene {
             gdext_private::register_status();
+            settings::register();
             logging::start();
         }
     }

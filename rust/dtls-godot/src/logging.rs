@@ -1,18 +1,11 @@
 //! `log` to the engine's console.
 
-use godot::builtin::{GString, Variant, VariantType, vdict};
-use godot::classes::ProjectSettings;
+use godot::builtin::GString;
 use godot::global::{godot_error, godot_warn, print_verbose};
 use godot::meta::ToGodot;
-use godot::obj::{EngineEnum, Singleton};
-use godot::register::info::PropertyHint;
 use log::{LevelFilter, Log, Metadata, Record};
 
-/// The project setting that says how much is logged.
-const SETTING: &str = "dtls/logging/level";
-/// Its choices. They are the names that `LevelFilter` parses.
-const LEVELS: &str = "Off,Error,Warn,Info,Debug,Trace";
-const DEFAULT: &str = "Info";
+use crate::settings;
 
 struct Console;
 
@@ -36,30 +29,14 @@ impl Log for Console {
     fn flush(&self) {}
 }
 
-/// Registers the project setting and begins to log at its level.
+/// Begins to log, at the level of the project setting.
 pub(crate) fn start() {
-    let mut settings = ProjectSettings::singleton();
-    if !settings.has_setting(SETTING) {
-        settings.set_setting(SETTING, &DEFAULT.to_variant());
-    }
-    settings.set_initial_value(SETTING, &DEFAULT.to_variant());
-    let info = vdict! {
-        "name" => SETTING,
-        "type" => VariantType::STRING.ord(),
-        "hint" => PropertyHint::ENUM.ord(),
-        "hint_string" => LEVELS,
-    };
-    settings.add_property_info(&info.upcast_any_dictionary());
-    let chosen = settings.get_setting(SETTING);
-    let level = parse(&chosen);
-    log::set_max_level(level.unwrap_or(LevelFilter::Info));
+    let level = settings::level();
+    log::set_max_level(*level.as_ref().unwrap_or(&LevelFilter::Info));
     // Fails only if it is set already, by this very function.
     let _already_set = log::set_logger(&Console);
-    if level.is_none() {
-        log::warn!("The project setting {SETTING} is {chosen}; it has to be one of {LEVELS}.");
+    if let Err(chosen) = level {
+        let (name, levels) = (settings::LEVEL, settings::LEVELS);
+        log::warn!("The project setting {name} is {chosen}; it has to be one of {levels}.");
     }
-}
-
-fn parse(setting: &Variant) -> Option<LevelFilter> {
-    setting.try_to::<GString>().ok()?.to_string().parse().ok()
 }

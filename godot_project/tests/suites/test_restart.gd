@@ -1,0 +1,91 @@
+## Clients that vanish and start again from the same address (RFC 6347 section 4.2.8).
+extends "res://tests/support/network_suite.gd"
+
+## Where `_silent_socket` leads.
+var _intercepted := UDPServer.new()
+
+
+func test_a_client_that_starts_again_is_let_in_through_a_new_connection() -> void:
+	network.serve()
+	var pair := connected_pair()
+	var again := _same_address(pair.client)
+	equal(start(again), OK, "connect_to_peer")
+	wait_until("the old connection is over", pair.server.is_over)
+	status_is(pair.server, DISCONNECTED, "the old peer")
+	equal(last_error(pair.server), "the client started again")
+	# As a game does with a peer that is over: then the UDPServer takes its address for a new one.
+	network.forget(pair.server)
+	pair.server = null
+	var next := completed(again)
+	if next != null:
+		exchange(next)
+
+
+func test_a_client_that_starts_again_is_let_in_over_the_same_udp_peer() -> void:
+	network.serve()
+	var pair := connected_pair()
+	var again := _same_address(pair.client)
+	equal(start(again), OK, "connect_to_peer")
+	wait_until("the old connection is over", pair.server.is_over)
+	var ours: DTLSServerOpenSSL = network.server
+	var udp := pair.server.udp
+	# An array, since a lambda has its own copy of a variable.
+	var taken: Array[PacketPeerDTLSOpenSSL] = []
+	var take := func() -> bool:
+		if udp.get_available_packet_count() == 0:
+			return false
+		var peer := ours.take_connection(udp)
+		if peer.get_status() == HANDSHAKING:
+			taken.append(peer)
+		return not taken.is_empty()
+	if not wait_until("the client comes back", take):
+		return
+	var side := Endpoint.new(udp, taken[0])
+	network.accepted.append(side)
+	wait_for_status(side, CONNECTED)
+	wait_for_status(again, CONNECTED)
+	side.send_text("welcome back")
+	wait_until("it arrives", again.has_packets)
+	equal(again.receive_text(), "welcome back")
+
+
+func test_a_stranger_who_says_hello_from_that_address_ends_nothing() -> void:
+	network.serve()
+	var client := network.add_client_behind_relay()
+	start(client)
+	var pair := completed(client)
+	var relay := network.relays[0]
+	# The first datagram of another client, as if it came from this one's address.
+	var stranger := network.add(Endpoint.new(_silent_socket(), PacketPeerDTLSOpenSSL.new()))
+	start(stranger)
+	var arrived := func() -> bool:
+		return _intercepted.poll() == OK and _intercepted.is_connection_available()
+	wait_until("the stranger speaks", arrived)
+	var datagram := _intercepted.take_connection().get_packet()
+	_intercepted.stop()
+	relay.from_server.clear()
+	relay.send_to_server(datagram)
+	var answered := func() -> bool: return not relay.from_server.is_empty()
+	wait_until("it is answered", answered)
+	equal(relay.from_server.size(), 1, "answers")
+	equal(relay.from_server[0][13], 3, "the answer is a HelloVerifyRequest")
+	check(relay.from_server[0].size() <= datagram.size(), "which is no larger than the question")
+	status_is(pair.server, CONNECTED, "the connection")
+	exchange(pair)
+
+
+## A socket whose other end is kept from the server.
+func _silent_socket() -> PacketPeerUDP:
+	_intercepted.listen(0, Network.IPV4)
+	return Network.socket_to(Network.IPV4, _intercepted.get_local_port())
+
+
+## A client on the port of `client`, which is gone without a word, as after a crash.
+func _same_address(client: Endpoint) -> Endpoint:
+	var local_port := client.udp.get_local_port()
+	client.udp.close()
+	network.forget(client)
+	var udp := PacketPeerUDP.new()
+	equal(udp.bind(local_port, Network.IPV4), OK, "bind")
+	equal(udp.connect_to_host(network.address, network.port()), OK, "connect_to_host")
+	return network.add(Endpoint.new(udp, PacketPeerDTLSOpenSSL.new()))

@@ -1,0 +1,59 @@
+//! The addon's project settings.
+
+use dtls_core::{ConfigError, Limits};
+use godot::builtin::{GString, Variant, VariantType, vdict};
+use godot::classes::ProjectSettings;
+use godot::meta::ToGodot;
+use godot::obj::{EngineEnum, Singleton};
+use godot::register::info::PropertyHint;
+use log::LevelFilter;
+
+/// How much is logged.
+pub(crate) const LEVEL: &str = "dtls/logging/level";
+/// Its choices. They are the names that `LevelFilter` parses.
+pub(crate) const LEVELS: &str = "Off,Error,Warn,Info,Debug,Trace";
+const DEFAULT_LEVEL: &str = "Info";
+
+/// Largest datagram of a handshake, in bytes of UDP payload.
+pub(crate) const MTU: &str = "dtls/network/mtu";
+const DEFAULT_MTU: i64 = 1200;
+
+/// Makes the settings known to the project and to the editor.
+pub(crate) fn register() {
+    let level = &DEFAULT_LEVEL.to_variant();
+    add(LEVEL, level, VariantType::STRING, PropertyHint::ENUM, LEVELS);
+    let (least, most) = (Limits::MTU.start(), Limits::MTU.end());
+    let range = format!("{least},{most},1,suffix:bytes");
+    add(MTU, &DEFAULT_MTU.to_variant(), VariantType::INT, PropertyHint::RANGE, &range);
+}
+
+fn add(name: &str, default: &Variant, kind: VariantType, hint: PropertyHint, choices: &str) {
+    let mut settings = ProjectSettings::singleton();
+    if !settings.has_setting(name) {
+        settings.set_setting(name, default);
+    }
+    settings.set_initial_value(name, default);
+    let info = vdict! {
+        "name" => name,
+        "type" => kind.ord(),
+        "hint" => hint.ord(),
+        "hint_string" => choices,
+    };
+    settings.add_property_info(&info.upcast_any_dictionary());
+}
+
+/// The level that is set, or what stands there instead of one.
+pub(crate) fn level() -> Result<LevelFilter, Variant> {
+    let chosen = ProjectSettings::singleton().get_setting(LEVEL);
+    let level = chosen.try_to::<GString>().ok().and_then(|level| level.to_string().parse().ok());
+    level.ok_or(chosen)
+}
+
+/// The limits that a connection has in this project.
+///
+/// # Errors
+/// When a setting is out of range.
+pub(crate) fn limits() -> Result<Limits, ConfigError> {
+    let mtu = ProjectSettings::singleton().get_setting(MTU).try_to::<i64>().unwrap_or_default();
+    Limits::default().with_mtu(u32::try_from(mtu).unwrap_or_default())
+}
