@@ -168,9 +168,10 @@ pub(crate) fn has_encrypted_data(mut datagram: &[u8]) -> bool {
     false
 }
 
-/// Whether the first record of `datagram` is encrypted.
-pub(crate) fn starts_encrypted(datagram: &[u8]) -> bool {
-    split_record(datagram).is_some_and(|(record, _)| record.number.epoch() != 0)
+/// Whether the first record of `datagram` is encrypted, and if so whether it is of the handshake.
+pub(crate) fn starts_encrypted(datagram: &[u8]) -> Option<bool> {
+    let (record, _) = split_record(datagram)?;
+    (record.number.epoch() != 0).then_some(record.content == HANDSHAKE)
 }
 
 /// The bits of a record's number that are its sequence number.

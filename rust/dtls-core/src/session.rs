@@ -43,9 +43,10 @@ const RECEIVE_QUEUE: usize = 1024 * 1024;
 /// What a packet in that queue counts for beside its own bytes.
 const PER_PACKET: usize = 64;
 
-/// Datagrams beginning with an encrypted record that a handshake takes in. OpenSSL keeps such a
-/// record, in a buffer of 17 KB, until it has the keys, and would keep a hundred. What belongs to the
-/// handshake mostly follows a plaintext record in its datagram; packets that overtake it are few.
+/// Datagrams beginning with an encrypted record that a handshake takes in, of the handshake itself and
+/// as many others. OpenSSL keeps such a record, in a buffer of 17 KB, until it has the keys, and would
+/// keep a hundred. They are counted apart so that packets which overtake a lost Finished do not keep
+/// its repetition out.
 const MOST_ENCRYPTED: u32 = 16;
 
 /// How long after its last repetition a first flight is replaced by a new one.
@@ -141,8 +142,10 @@ struct Handshaking {
     again: Option<ClientConfig>,
     /// Whether something encrypted came that is not of the handshake.
     early: bool,
-    /// Datagrams that began with an encrypted record.
-    encrypted: u32,
+    /// Datagrams that began with an encrypted record of the handshake.
+    encrypted_handshake: u32,
+    /// Datagrams that began with another encrypted record.
+    encrypted_other: u32,
 }
 
 struct Connected {
@@ -396,7 +399,8 @@ impl Handshaking {
             retransmissions: 0,
             again: None,
             early: false,
-            encrypted: 0,
+            encrypted_handshake: 0,
+            encrypted_other: 0,
         })
     }
 
@@ -407,9 +411,14 @@ impl Handshaking {
     /// Goes on with the datagram that arrived, or starts.
     fn step(mut self: Box<Self>, datagram: Option<&[u8]>, now: Instant, io: &mut Io) -> State {
         if let Some(datagram) = datagram {
-            if record::starts_encrypted(datagram) {
-                self.encrypted += 1;
-                if self.encrypted > MOST_ENCRYPTED {
+            if let Some(of_handshake) = record::starts_encrypted(datagram) {
+                let count = if of_handshake {
+                    &mut self.encrypted_handshake
+                } else {
+                    &mut self.encrypted_other
+                };
+                *count += 1;
+                if *count > MOST_ENCRYPTED {
                     return State::Handshaking(self);
                 }
             }
