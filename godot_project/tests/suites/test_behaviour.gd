@@ -601,6 +601,67 @@ func test_a_connection_that_moves_to_a_thread() -> void:
 	exchange(pair)
 
 
+# --- a console in the game ---
+
+
+## Asks whoever has just had something printed, as a console in a game may.
+class Curious:
+	extends Logger
+	var ask := Callable()
+	var answers: PackedStringArray = []
+
+	func _log_error(
+		_function: String,
+		_file: String,
+		_line: int,
+		_code: String,
+		_rationale: String,
+		_editor_notify: bool,
+		_error_type: int,
+		_script_backtraces: Array[ScriptBacktrace]
+	) -> void:
+		if ask.is_valid():
+			answers.append(str(ask.call()))
+
+
+func test_a_logger_may_ask_the_object_that_reports() -> void:
+	var curious := Curious.new()
+	OS.add_logger(curious)
+	var ours := DTLSServerOpenSSL.new()
+	curious.ask = ours.get_last_error
+	ours.setup(null, null)
+	ours.take_connection(null)
+	var peer := PacketPeerDTLSOpenSSL.new()
+	curious.ask = peer.get_last_error
+	peer.connect_to_peer(null)
+	network.serve("wrong_name")
+	var client := network.add_client()
+	curious.ask = func() -> int: return (client.dtls as PacketPeerDTLSOpenSSL).get_status()
+	start(client)
+	wait_for_status(client, MISMATCH)
+	OS.remove_logger(curious)
+	equal(curious.answers.size(), 4, "questions")
+	contains(curious.answers[0], "the key is null")
+	contains(curious.answers[1], "no certificate yet")
+	contains(curious.answers[2], "the UDP peer is null")
+	equal(curious.answers[3], str(MISMATCH), "the status")
+	expect_error("DTLSServerOpenSSL.setup")
+	expect_error("DTLSServerOpenSSL.take_connection")
+	expect_error("PacketPeerDTLSOpenSSL.connect_to_peer")
+	expect_error("DTLS connection failed")
+
+
+func test_why_setup_failed_is_not_forgotten_when_a_client_comes() -> void:
+	network.serve()
+	var ours: DTLSServerOpenSSL = network.server
+	ours.setup(CryptoKey.new(), Pki.certificate("server"))
+	expect_error("the key is empty")
+	exchange(connected_pair())
+	contains(ours.get_last_error(), "the key is empty")
+	equal(ours.setup(Pki.key("server"), Pki.certificate("server")), OK)
+	equal(ours.get_last_error(), "")
+
+
 # --- helpers ---
 
 

@@ -173,7 +173,46 @@ func test_a_chain_whose_file_has_changed_is_refused() -> void:
 	file.store_string(Pki.text("server.crt") + Pki.text("intermediate.crt"))
 	file.close()
 	equal(network.serve_with(Pki.key("chained"), chain), ERR_INVALID_PARAMETER)
-	expect_error("load it as a resource")
+	expect_error("has changed since it was loaded")
+	# As the error says; the key has changed with the certificate.
+	var anew := ResourceLoader.load(copied, "", ResourceLoader.CACHE_MODE_IGNORE)
+	equal(network.serve_with(Pki.key("server"), anew as X509Certificate), OK)
+
+
+func test_a_chain_that_the_engine_saved_is_refused() -> void:
+	var copied := user_copy_of("chained")
+	equal(ResourceSaver.save(Pki.certificate("chained"), copied), OK, "save")
+	var chain := ResourceLoader.load(copied, "", ResourceLoader.CACHE_MODE_IGNORE)
+	equal(network.serve_with(Pki.key("chained"), chain as X509Certificate), ERR_INVALID_PARAMETER)
+	expect_error("the same certificate several times")
+
+
+func test_a_chain_that_was_cut_off_is_refused() -> void:
+	var copied := user_copy_of("chained")
+	var whole := Pki.text("chained.crt").strip_edges()
+	for length: int in [whole.length() - 30, whole.length() - 200]:
+		var file := FileAccess.open(copied, FileAccess.WRITE)
+		file.store_string(whole.left(length))
+		file.close()
+		# The engine takes the leaf and says nothing.
+		var chain := ResourceLoader.load(copied, "", ResourceLoader.CACHE_MODE_IGNORE)
+		equal(
+			network.serve_with(Pki.key("chained"), chain as X509Certificate), ERR_INVALID_PARAMETER
+		)
+		expect_error("cut off or cannot be read")
+
+
+func test_a_bundle_with_a_certificate_that_the_engine_cannot_read() -> void:
+	var copied := user_copy_of("ca")
+	var file := FileAccess.open(copied, FileAccess.WRITE)
+	for name: String in ["other_ca", "ed25519", "ca"]:
+		file.store_string(Pki.text(name + ".crt"))
+	file.close()
+	network.serve()
+	var client := network.add_client()
+	var peer := client.dtls as PacketPeerDTLSOpenSSL
+	equal(peer.connect_to_peer(client.udp, true, "localhost", load(copied)), OK)
+	exchange(completed(client))
 
 
 func test_a_single_certificate_needs_no_file() -> void:

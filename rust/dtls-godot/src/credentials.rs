@@ -24,7 +24,10 @@ const BUNDLE_SETTING: &str = "network/tls/certificate_bundle_override";
 pub(crate) enum CredentialError {
     #[error("the key is null")]
     NoKey,
-    #[error("the key is empty or has only its public half; a server needs the private key")]
+    #[error(
+        "the key is empty or has only its public half. A server needs the private key; one with a \
+         passphrase, an Ed25519 key or a wrong path leave it empty"
+    )]
     NoPrivateKey,
     #[error("the {0} is null")]
     Null(&'static str),
@@ -38,6 +41,18 @@ pub(crate) enum CredentialError {
          object each"
     )]
     ChainLost { what: &'static str, count: usize },
+    #[error(
+        "the file of the {what}, {path}, has changed since it was loaded; load it anew with \
+         ResourceLoader.load(\"{path}\", \"\", ResourceLoader.CACHE_MODE_IGNORE)"
+    )]
+    Changed { what: &'static str, path: String },
+    #[error(
+        "the file of the {what}, {path}, has the same certificate several times, which is what the \
+         engine makes of a chain when it saves one; use the original file"
+    )]
+    Copies { what: &'static str, path: String },
+    #[error("the file of the {what}, {path}, has a certificate that is cut off or cannot be read")]
+    Incomplete { what: &'static str, path: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("the options are null; make them with TLSOptions.server(key, certificate)")]
@@ -50,6 +65,8 @@ pub(crate) enum CredentialError {
         "a host name is needed to validate the certificate: a valid chain alone proves only that \
          someone has a certificate. Pass the name, or the one certificate to trust"
     )]
+    NoHostNameOrTrust,
+    #[error("a host name is needed, which the certificate has to be for")]
     NoHostName,
     #[error(
         "the system gives no certificates to trust; pass the certificate to trust, or set the \
@@ -110,7 +127,7 @@ pub(crate) fn client(
     let name = host_name_of(host_name)?;
     let verification = match (validate, name.clone(), trusted) {
         (false, _, _) => Verification::Nothing,
-        (true, None, None) => return Err(CredentialError::NoHostName),
+        (true, None, None) => return Err(CredentialError::NoHostNameOrTrust),
         (true, None, Some(trusted)) => Verification::Chain(anchors(&trusted)?),
         (true, Some(name), Some(trusted)) => Verification::ChainAndName(anchors(&trusted)?, name),
         (true, Some(name), None) => Verification::ChainAndName(default_anchors()?, name),
@@ -185,16 +202,40 @@ fn read(
         return Err(CredentialError::Empty(what));
     }
     let given = Certificates::parse(&text)?;
-    if given.len() == 1 || !given.are_copies() {
+    let count = given.len();
+    if !given.are_copies() {
         return Ok(given);
     }
     let path = certificate.get_path();
-    let file =
-        if path.is_empty() { Vec::new() } else { FileAccess::get_file_as_bytes(&path).to_vec() };
-    match Certificates::parse(&file) {
-        Ok(all) if all.len() == given.len() && all.starts_like(&given) => Ok(all),
-        _ => Err(CredentialError::ChainLost { what, count: given.len() }),
+    if path.is_empty() {
+        return if count == 1 {
+            Ok(given)
+        } else {
+            Err(CredentialError::ChainLost { what, count })
+        };
     }
+    // The engine leaves out what it cannot read, such as Ed25519 certificates and a block that was cut
+    // off, so the file can have more than the object.
+    let file = FileAccess::get_file_as_bytes(&path).to_vec();
+    match Certificates::parse(&file) {
+        Ok(all) if !all.starts_like(&given) && count == 1 => Ok(given),
+        Ok(all) if !all.starts_like(&given) => {
+            Err(CredentialError::Changed { what, path: path.to_string() })
+        }
+        Ok(all) if all.len() > 1 && all.are_copies() => {
+            Err(CredentialError::Copies { what, path: path.to_string() })
+        }
+        Ok(all) if all.len() >= count && !is_cut_off(&file) => Ok(all),
+        // Not a file of certificates: a .tres, or a file that is gone.
+        Err(ConfigError::NoCertificate) if count == 1 => Ok(given),
+        _ => Err(CredentialError::Incomplete { what, path: path.to_string() }),
+    }
+}
+
+/// Whether a certificate in `pem` begins and does not end.
+fn is_cut_off(pem: &[u8]) -> bool {
+    let count = |line: &[u8]| pem.windows(line.len()).filter(|window| *window == line).count();
+    count(b"-----BEGIN CERTIFICATE-----") != count(b"-----END CERTIFICATE-----")
 }
 
 /// The PEM text of an engine object, by way of a scratch file: `save_to_string()` leaves a NUL in the

@@ -50,7 +50,12 @@ pub(crate) struct PacketPeerDtls {
     /// What `get_packet` handed out last: the engine copies from it after the call.
     packet: Vec<u8>,
     last_error: GString,
+    /// What is to be logged once nobody holds the object: whoever listens may ask it something.
+    report: Option<Report>,
 }}
+
+/// Something to be logged.
+type Report = (log::Level, String);
 
 #[derive(Default)]
 enum Connection {
@@ -117,7 +122,8 @@ impl PacketPeerDtls {
             }
             Err(error) => {
                 self.last_error = GString::from(&error.to_string());
-                log::error!("{}.{method}: {error}.", Self::class_id());
+                let text = format!("{}.{method}: {error}.", Self::class_id());
+                self.report = Some((log::Level::Error, text));
                 error.code()
             }
         }
@@ -137,24 +143,32 @@ impl PacketPeerDtls {
         }
     }
 
-    /// Lets go of the socket when the session is over, and reports why, once.
+    /// Logs what there is to report. To be called by whoever no longer holds the object.
+    fn tell(mut this: Gd<Self>) {
+        let report = this.bind_mut().report.take();
+        if let Some((level, text)) = report {
+            log::log!(level, "{text}");
+        }
+    }
+
+    /// Lets go of the socket when the session is over, and has it reported why, once.
     fn settle(&mut self) {
         let Connection::Active(active) = &self.connection else {
             return;
         };
         if let Some(failure) = active.session.failure() {
             self.last_error = GString::from(&failure.to_string());
-            if active.is_client {
-                log::error!("DTLS connection failed: {failure}.");
+            self.report = Some(if active.is_client {
+                (log::Level::Error, format!("DTLS connection failed: {failure}."))
             } else {
-                log::info!("a client's connection failed: {failure}");
-            }
+                (log::Level::Info, format!("a client's connection failed: {failure}"))
+            });
         } else if let Some(ending) = active.session.ending() {
             // That one side closes it is what a connection comes to; the others want to be explained.
             if matches!(ending, Ending::Idle(_) | Ending::Restarted) {
                 self.last_error = GString::from(&ending.to_string());
             }
-            log::debug!("{ending}");
+            self.report = Some((log::Level::Debug, ending.to_string()));
         } else {
             return;
         }
@@ -261,17 +275,19 @@ impl PacketPeerDtls {
     /// Returns [constant ERR_INVALID_PARAMETER] when an argument cannot be used and
     /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] says more. After the
     /// end of a connection it can be called again.
-    #[func]
+    #[func(gd_self)]
     fn connect_to_peer(
-        &mut self,
+        mut this: Gd<Self>,
         packet_peer: Option<Gd<PacketPeerUdp>>,
         #[opt(default = true)] validate_certs: bool,
         #[opt(default = "")] for_hostname: GString,
         #[opt(default = OptionalCertificate(None))] valid_certificate: OptionalCertificate,
     ) -> Error {
-        self.connect("connect_to_peer", packet_peer, || {
+        let result = this.bind_mut().connect("connect_to_peer", packet_peer, || {
             credentials::client(validate_certs, &for_hostname.to_string(), valid_certificate.0)
-        })
+        });
+        Self::tell(this);
+        result
     }
 
     /// Starts a handshake over [param packet_peer] as the engine's own class does: [param hostname] is
@@ -279,16 +295,18 @@ impl PacketPeerDtls {
     ///
     /// With [method TLSOptions.client_unsafe], nothing is verified, or the chain alone if it was given
     /// one.
-    #[func]
+    #[func(gd_self)]
     fn connect_tls(
-        &mut self,
+        mut this: Gd<Self>,
         packet_peer: Option<Gd<PacketPeerUdp>>,
         hostname: GString,
         #[opt(default = OptionalOptions(None))] client_options: OptionalOptions,
     ) -> Error {
-        self.connect("connect_tls", packet_peer, || {
+        let result = this.bind_mut().connect("connect_tls", packet_peer, || {
             credentials::client_by_options(&hostname.to_string(), client_options.0)
-        })
+        });
+        Self::tell(this);
+        result
     }
 
     /// Ends the connection and tells the other side. Packets that have been received can still be read.
@@ -329,12 +347,19 @@ impl PacketPeerDtls {
     /// Handles every datagram that waits and sends again what got lost. Call it every frame: nothing
     /// happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of
     /// all packets that have arrived.
-    #[func]
-    fn poll(&mut self) {
-        if let Connection::Active(active) = &mut self.connection {
-            active.poll();
-            self.settle();
+    #[func(gd_self)]
+    fn poll(mut this: Gd<Self>) {
+        {
+            let mut this = this.bind_mut();
+            if let Connection::Active(active) = &mut this.connection {
+                active.poll();
+                this.settle();
+            }
+            if this.report.is_none() {
+                return;
+            }
         }
+        Self::tell(this);
     }
 
     /// Why the connection failed, or could not be begun, in words. Empty when nothing failed.

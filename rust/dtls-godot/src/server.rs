@@ -48,7 +48,10 @@ class! { server,
 /// Only DTLS 1.2 is spoken, with authenticated encryption and forward secrecy.
 pub(crate) struct DtlsServer {
     acceptor: Option<Acceptor>,
+    /// Why the last `setup` failed.
     last_error: GString,
+    /// What is wrong with the calls of `take_connection`.
+    misuse: &'static str,
 }}
 
 #[godot_api]
@@ -67,20 +70,20 @@ impl DtlsServer {
     ///
     /// [b]Note:[/b] The engine gives only the first certificate of an [X509Certificate] back. A chain
     /// has to be loaded as a resource, with [method @GDScript.load], or it is refused.
-    #[func]
+    #[func(gd_self)]
     fn setup(
-        &mut self,
+        this: Gd<Self>,
         key: Option<Gd<CryptoKey>>,
         certificate: Option<Gd<X509Certificate>>,
         #[opt(default = OptionalCertificate(None))] chain: OptionalCertificate,
     ) -> Error {
-        self.set_config("setup", credentials::server(key, certificate, chain.0))
+        Self::set_config(this, "setup", credentials::server(key, certificate, chain.0))
     }
 
     /// The same as [method setup], with the options of [method TLSOptions.server].
-    #[func]
-    fn setup_tls(&mut self, server_options: Option<Gd<TlsOptions>>) -> Error {
-        self.set_config("setup_tls", credentials::server_by_options(server_options))
+    #[func(gd_self)]
+    fn setup_tls(this: Gd<Self>, server_options: Option<Gd<TlsOptions>>) -> Error {
+        Self::set_config(this, "setup_tls", credentials::server_by_options(server_options))
     }
 
     /// Tries to begin a handshake with the client behind [param udp_peer], which has to be connected,
@@ -89,20 +92,46 @@ impl DtlsServer {
     /// Never returns null. Go on with the returned peer only if its status is
     /// [code]STATUS_HANDSHAKING[/code]: with every client one attempt is lost to the cookie exchange,
     /// and datagrams that are not the beginning of a connection end the same way.
+    #[func(gd_self)]
+    fn take_connection(
+        mut this: Gd<Self>,
+        udp_peer: Option<Gd<PacketPeerUdp>>,
+    ) -> Gd<PacketPeerDtls> {
+        let taken = this.bind_mut().take(udp_peer);
+        taken.unwrap_or_else(|why| {
+            // How often it is made is up to whoever sends datagrams, so a mistake is printed once.
+            let known = std::mem::replace(&mut this.bind_mut().misuse, why);
+            if known != why {
+                log::error!("{}.take_connection: {why}.", Self::class_id());
+            }
+            PacketPeerDtls::refused(why)
+        })
+    }
+
+    /// Why the last call of [method setup] or [method setup_tls] failed, or the last one of
+    /// [method take_connection] was made with something that cannot be a client, in words. Empty when
+    /// nothing failed; why a returned peer is of no use is what that peer says.
     #[func]
-    fn take_connection(&mut self, udp_peer: Option<Gd<PacketPeerUdp>>) -> Gd<PacketPeerDtls> {
-        let Some(acceptor) = &mut self.acceptor else {
-            return self.misused("the server has no certificate yet; call setup() first");
-        };
-        let Some(mut udp) = udp_peer else {
-            return self.misused("the UDP peer is null");
-        };
+    fn get_last_error(&self) -> GString {
+        if self.misuse.is_empty() { self.last_error.clone() } else { GString::from(self.misuse) }
+    }
+
+    /// The peer for a client, or what the caller did wrong.
+    fn take(
+        &mut self,
+        udp_peer: Option<Gd<PacketPeerUdp>>,
+    ) -> Result<Gd<PacketPeerDtls>, &'static str> {
+        let acceptor = self
+            .acceptor
+            .as_mut()
+            .ok_or("the server has no certificate yet; call setup() first")?;
+        let mut udp = udp_peer.ok_or("the UDP peer is null")?;
         if !udp.is_socket_connected() {
-            let why =
-                "the UDP peer is not connected; it has to come from UDPServer.take_connection()";
-            return self.misused(why);
+            return Err(
+                "the UDP peer is not connected; it has to come from UDPServer.take_connection()",
+            );
         }
-        self.last_error = GString::new();
+        self.misuse = "";
         let now = Instant::now();
         let mut outgoing = Datagrams::new();
         let mut session = None;
@@ -136,52 +165,41 @@ impl DtlsServer {
         for datagram in outgoing.iter() {
             udp::send(&mut udp, datagram);
         }
-        match session {
+        Ok(match session {
             Some(session) => PacketPeerDtls::accepted(udp, *session),
             None => PacketPeerDtls::refused(why),
+        })
+    }
+
+    fn set_config(
+        mut this: Gd<Self>,
+        method: &str,
+        config: Result<ServerConfig, CredentialError>,
+    ) -> Error {
+        let result = config.and_then(|config| this.bind_mut().use_config(config));
+        {
+            let mut this = this.bind_mut();
+            this.misuse = "";
+            this.last_error = match &result {
+                Ok(()) => GString::new(),
+                Err(error) => GString::from(&error.to_string()),
+            };
         }
-    }
-
-    /// Why the last call of [method setup] or [method setup_tls] failed, or of
-    /// [method take_connection] with something that cannot be a client, in words. Empty when nothing
-    /// failed; why a returned peer is of no use is what that peer says.
-    #[func]
-    fn get_last_error(&self) -> GString {
-        self.last_error.clone()
-    }
-
-    fn set_config(&mut self, method: &str, config: Result<ServerConfig, CredentialError>) -> Error {
-        let result = config.and_then(|config| match &mut self.acceptor {
-            Some(acceptor) => {
-                acceptor.set_config(config);
-                Ok(())
-            }
-            None => {
-                self.acceptor = Some(Acceptor::new(config, Instant::now())?);
-                Ok(())
-            }
-        });
         match result {
-            Ok(()) => {
-                self.last_error = GString::new();
-                Error::OK
-            }
+            Ok(()) => Error::OK,
             Err(error) => {
-                self.last_error = GString::from(&error.to_string());
+                // Whoever listens to the console may ask the server something: it is not held here.
                 log::error!("{}.{method}: {error}.", Self::class_id());
                 error.code()
             }
         }
     }
 
-    /// A peer that leads nowhere, after a mistake of the caller. The same mistake is printed once:
-    /// how often it is made is up to whoever sends datagrams.
-    fn misused(&mut self, why: &str) -> Gd<PacketPeerDtls> {
-        let text = GString::from(why);
-        if self.last_error != text {
-            log::error!("{}.take_connection: {why}.", Self::class_id());
-            self.last_error = text;
+    fn use_config(&mut self, config: ServerConfig) -> Result<(), CredentialError> {
+        match &mut self.acceptor {
+            Some(acceptor) => acceptor.set_config(config),
+            None => self.acceptor = Some(Acceptor::new(config, Instant::now())?),
         }
-        PacketPeerDtls::refused(why)
+        Ok(())
     }
 }
