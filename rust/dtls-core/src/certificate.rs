@@ -92,13 +92,14 @@ impl Identity {
         // An empty passphrase, since OpenSSL would ask for one on the terminal otherwise.
         let key = PKey::private_key_from_pem_passphrase(key_pem, b"")
             .map_err(|error| ConfigError::UnreadableKey(reason(&error)))?;
-        let own = certificates.0.first().ok_or(ConfigError::NoCertificate)?;
-        let certified =
-            own.public_key().map_err(|error| ConfigError::UnreadableCertificate(reason(&error)))?;
-        if !certified.public_eq(&key) {
-            return Err(ConfigError::KeyMismatch);
+        let belongs = |certificate: &X509| {
+            certificate.public_key().is_ok_and(|certified| certified.public_eq(&key))
+        };
+        match certificates.0.iter().position(belongs) {
+            Some(0) => Ok(Self { key, certificates }),
+            Some(index) => Err(ConfigError::WrongOrder(index + 1)),
+            None => Err(ConfigError::KeyMismatch),
         }
-        Ok(Self { key, certificates })
     }
 }
 

@@ -18,6 +18,12 @@ pub enum ConfigError {
     /// A certificate is not one.
     #[error("the certificate cannot be read ({0})")]
     UnreadableCertificate(String),
+    /// The own certificate is not the first.
+    #[error(
+        "the private key belongs to certificate no. {0} of those given; the server's own has to come \
+         first, then the intermediates"
+    )]
+    WrongOrder(usize),
     /// Key and certificate are not a pair.
     #[error("the private key does not belong to the certificate")]
     KeyMismatch,

@@ -291,6 +291,15 @@ fn a_key_of_another_certificate_is_refused() {
 }
 
 #[test]
+fn a_chain_in_the_wrong_order_is_refused() {
+    let issued = pki::ROOT.intermediate("Between").issue(Profile::localhost());
+    let mut reversed = pki::certificates(&issued.intermediates_pem.concat());
+    reversed.append(pki::certificates(&issued.cert_pem));
+    let refused = Identity::new(issued.key_pem.as_bytes(), reversed).err();
+    assert_eq!(refused, Some(ConfigError::WrongOrder(2)));
+}
+
+#[test]
 fn what_is_no_key_is_refused() {
     let identity = |key: &[u8]| Identity::new(key, pki::certificates(&pki::LOCALHOST.cert_pem));
     assert_eq!(identity(b"").err(), Some(ConfigError::NoKey));
