@@ -29,12 +29,18 @@ const FALLBACK_MTU: u32 = 548;
 /// How often a flight is lost before its datagrams are made smaller.
 const TIMEOUTS_BEFORE_FALLBACK: u32 = 2;
 
+/// How often a flight is lost before it goes out in two copies. OpenSSL has no more than twelve tries;
+/// the peer drops the copy as a replay.
+const TIMEOUTS_BEFORE_COPIES: u32 = 2;
+
 /// What the BIO can see. It belongs to the BIO, and the BIO's SSL object to the [`Link`].
 struct BioState {
     /// The datagram that is being handled, until it has been read.
     incoming: Option<NonNull<[u8]>>,
     /// Where writes go, while a call runs.
     outgoing: Option<NonNull<Datagrams>>,
+    /// How many datagrams were there when the call began.
+    before: usize,
     /// Largest datagram, in bytes of UDP payload.
     mtu: u32,
     /// Whether a flight awaits its answer.
@@ -82,6 +88,7 @@ impl Link {
         let state = Box::new(BioState {
             incoming: None,
             outgoing: None,
+            before: 0,
             mtu,
             timer_armed: false,
             timeouts: 0,
@@ -136,6 +143,7 @@ impl Link {
         // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
         let state = unsafe { self.state.as_mut() };
         state.incoming = incoming.map(NonNull::from);
+        state.before = outgoing.len();
         state.outgoing = Some(NonNull::from(outgoing));
         let lent = Lent(self.state);
         let result = call(&mut self.ssl);
@@ -167,7 +175,13 @@ impl Link {
         outgoing: &mut Datagrams,
         buffer: &mut [u8],
     ) -> Step<usize> {
-        step(self.lend(datagram, outgoing, |ssl| ffi::read(ssl, buffer)))
+        let before = outgoing.len();
+        let result = step(self.lend(datagram, outgoing, |ssl| ffi::read(ssl, buffer)));
+        // The last flight once more: the peer has lost it, and has few tries left to ask for it.
+        if outgoing.iter().nth(before).is_some_and(record::starts_last_flight) {
+            outgoing.repeat_from(before);
+        }
+        result
     }
 
     /// Lets the ServerHello have the record number of the ClientHello `datagram`, as RFC 6347 section
@@ -239,14 +253,21 @@ impl Link {
             return Step::Done(false);
         }
         // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
-        let state = unsafe { self.state.as_ref() };
+        let state = unsafe { self.state.as_mut() };
         if state.timeouts == TIMEOUTS_BEFORE_FALLBACK && state.mtu > FALLBACK_MTU {
+            state.mtu = FALLBACK_MTU;
             // OpenSSL's own fallback is off with SSL_OP_NO_QUERY_MTU.
             if let Err(error) = self.ssl.set_mtu(FALLBACK_MTU) {
                 return Step::Broken(error);
             }
         }
-        match self.lend(&mut None, outgoing, ffi::handle_timeout) {
+        let twice = state.timeouts >= TIMEOUTS_BEFORE_COPIES;
+        let before = outgoing.len();
+        let timer = self.lend(&mut None, outgoing, ffi::handle_timeout);
+        if twice {
+            outgoing.repeat_from(before);
+        }
+        match timer {
             ffi::Timer::Waiting => Step::Done(false),
             ffi::Timer::Retransmitted => Step::Done(true),
             ffi::Timer::Exhausted => Step::Broken(ErrorStack::get()),
@@ -345,7 +366,16 @@ unsafe extern "C" fn write(bio: *mut sys::BIO, data: *const c_char, length: c_in
                     record::renumber(datagram.to_mut(), state.renumber);
                 }
                 state.last_written = record::last_number(&datagram);
-                outgoing.as_mut().push(&datagram);
+                let outgoing = outgoing.as_mut();
+                // OpenSSL repeats a flight with one datagram for each message. Fewer datagrams are
+                // lost less often.
+                let room = usize::try_from(state.mtu).unwrap_or(usize::MAX);
+                let fits = outgoing.last_len().saturating_add(size) <= room;
+                if fits && outgoing.len() > state.before {
+                    outgoing.extend_last(&datagram);
+                } else {
+                    outgoing.push(&datagram);
+                }
             }
         }
         // Without a place to put it the datagram is lost, which is a thing that datagrams do.

@@ -22,6 +22,27 @@ impl Datagrams {
         self.ends.push(self.bytes.len());
     }
 
+    /// Adds records to the datagram that was added last. Without one, they are one by themselves.
+    pub(crate) fn extend_last(&mut self, records: &[u8]) {
+        self.ends.pop();
+        self.push(records);
+    }
+
+    /// Adds the datagrams from number `first` on once more.
+    pub(crate) fn repeat_from(&mut self, first: usize) {
+        let again: Vec<Vec<u8>> = self.iter().skip(first).map(<[u8]>::to_vec).collect();
+        again.iter().for_each(|datagram| self.push(datagram));
+    }
+
+    /// Bytes of the datagram that was added last; 0 without one.
+    pub(crate) fn last_len(&self) -> usize {
+        match self.ends.as_slice() {
+            [.., start, end] => end - start,
+            [end] => *end,
+            [] => 0,
+        }
+    }
+
     /// How many datagrams there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -58,7 +79,13 @@ mod tests {
         assert_eq!(datagrams.len(), 3);
         let listed: Vec<&[u8]> = datagrams.iter().collect();
         assert_eq!(listed, [b"one".as_slice(), b"", b"three"]);
+        assert_eq!(datagrams.last_len(), 5);
+        datagrams.extend_last(b"!");
+        datagrams.repeat_from(1);
+        let listed: Vec<&[u8]> = datagrams.iter().collect();
+        assert_eq!(listed, [b"one".as_slice(), b"", b"three!", b"", b"three!"]);
         datagrams.clear();
+        assert_eq!(datagrams.last_len(), 0);
         assert!(datagrams.is_empty());
         assert_eq!(datagrams.iter().count(), 0);
     }

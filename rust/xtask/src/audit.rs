@@ -11,7 +11,7 @@ use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::process::{self, on_path, succeed_quietly};
-use crate::{cache, cargo, demo, workspace};
+use crate::{cache, cargo, demo, memcheck, workspace};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let mut steps = Steps::default();
     steps.step("dependencies", dependencies);
     steps.step("documented names", documented_names);
+    steps.step("memcheck", memcheck::run);
     steps.step("demo of the release build", || {
         let options = build::Options { release: true, ..build::Options::default() };
         build_and_stage(&options)?;

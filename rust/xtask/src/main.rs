@@ -9,6 +9,7 @@ mod demo;
 mod engine;
 mod engine_package;
 mod gdtoolkit;
+mod memcheck;
 mod output;
 mod process;
 mod stage;
@@ -57,6 +58,9 @@ enum Command {
         /// Only the tests inside the engine; with FILTER, only those whose name contains it
         #[arg(long, value_name = "FILTER", num_args = 0..=1)]
         engine: Option<Option<String>>,
+        /// Run the tests over bad links with 10,000 seeds each in place of 200
+        #[arg(long, conflicts_with = "engine")]
+        soak: bool,
     },
     /// Runs the checks that need more tools
     Audit,
@@ -70,8 +74,8 @@ fn main() -> ExitCode {
         Command::Stage { dir, release } => stage::run(&dir, release),
         Command::Godot { args } => engine::run(&args),
         Command::Demo { release } => demo::run(release),
-        Command::Test { engine: None } => test::run_all(),
-        Command::Test { engine: Some(filter) } => test::run_engine(filter.as_deref()),
+        Command::Test { engine: None, soak } => test::run_all(soak),
+        Command::Test { engine: Some(filter), .. } => test::run_engine(filter.as_deref()),
         Command::Audit => audit::run(),
         Command::Tidy => tidy::run(),
     };

@@ -19,8 +19,8 @@ const ENGINE_LIMIT: Duration = Duration::from_secs(5 * 60);
 const PEERS: [(&str, &str); 3] =
     [("openssl", "openssl"), ("gnutls-cli", "gnutls-bin"), ("gnutls-serv", "gnutls-bin")];
 
-/// Everything.
-pub(crate) fn run_all() -> Result<ExitCode> {
+/// Everything. With `soak`, the tests over bad links run with as many seeds as they ever do.
+pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
     steps.step("format", || check(cargo::command().args(["fmt", "--all", "--check"])));
     steps.step("clippy", || {
@@ -29,8 +29,8 @@ pub(crate) fn run_all() -> Result<ExitCode> {
     });
     steps.step("tidy", tidy::check);
     steps.step("gdscript", gdtoolkit::check);
-    steps.step("rust tests", || rust_tests(&["--all-targets"]));
-    steps.step("doc tests", || rust_tests(&["--doc"]));
+    steps.step("rust tests", || rust_tests(&["--all-targets"], soak));
+    steps.step("doc tests", || rust_tests(&["--doc"], false));
     // What comes now needs the addon.
     let mut built = false;
     steps.step("build", || {
@@ -65,9 +65,12 @@ fn check(command: &mut Command) -> Result<Counts> {
     Ok(Counts::check(finished.success()))
 }
 
-fn rust_tests(which: &[&str]) -> Result<Counts> {
+fn rust_tests(which: &[&str], soak: bool) -> Result<Counts> {
     let mut command = cargo::command();
     command.args(["test", "--workspace", "--no-fail-fast"]).args(which);
+    if soak {
+        command.env("DTLS_SOAK", "1");
+    }
     let finished = process::run_quietly(&mut command, "Testing")?;
     let mut counts = test_results(&finished.stdout());
     // It did not compile, or a test ended its whole process: cargo knows, the counts do not.
