@@ -110,7 +110,7 @@ const GROUPS: &str = "X25519:P-256:P-384";
 /// and no SHA-1. Set here because a distribution may have built in another one.
 const SECURITY_LEVEL: u32 = 2;
 
-/// How many handshakes of a server may be unfinished at a time. Some 300 KB each, at worst.
+/// How many handshakes of a server may be unfinished at a time.
 const MAX_PENDING_HANDSHAKES: usize = 256;
 
 /// What a server shows to its clients.

@@ -70,6 +70,15 @@ fn split_record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
     Some((Record { content, number, body }, rest))
 }
 
+/// The records of `datagram`, up to what is none.
+fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let (record, rest) = split_record(datagram)?;
+        datagram = rest;
+        Some(record)
+    })
+}
+
 impl Record<'_> {
     /// Whether OpenSSL may see it: anything encrypted, and what is plain if it keeps to the limits.
     fn is_acceptable(&self, least_encrypted: usize) -> bool {
@@ -129,13 +138,7 @@ pub(crate) fn acceptable(datagram: &[u8], least_encrypted: usize) -> &[u8] {
 
 /// The number of the last record in `datagram`.
 pub(crate) fn last_number(datagram: &[u8]) -> Option<Number> {
-    let mut rest = datagram;
-    let mut last = None;
-    while let Some((record, behind)) = split_record(rest) {
-        last = Some(record.number);
-        rest = behind;
-    }
-    last
+    records(datagram).last().map(|record| record.number)
 }
 
 /// The sequence number of the first record of `datagram`.
@@ -158,14 +161,8 @@ pub(crate) fn renumber(mut datagram: &mut [u8], by: u64) {
 }
 
 /// Whether `datagram` has an encrypted record in it that is not of the handshake.
-pub(crate) fn has_encrypted_data(mut datagram: &[u8]) -> bool {
-    while let Some((record, rest)) = split_record(datagram) {
-        if record.number.epoch() != 0 && record.content != HANDSHAKE {
-            return true;
-        }
-        datagram = rest;
-    }
-    false
+pub(crate) fn has_encrypted_data(datagram: &[u8]) -> bool {
+    records(datagram).any(|record| record.number.epoch() != 0 && record.content != HANDSHAKE)
 }
 
 /// Whether the first record of `datagram` is encrypted, and if so whether it is of the handshake.

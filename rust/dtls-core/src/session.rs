@@ -240,8 +240,10 @@ impl Session {
 
     /// Whether `datagram` is a ClientHello, and not the one that this session began with.
     fn is_of_another_attempt(&self, datagram: &[u8]) -> bool {
-        let random = record::client_random(datagram);
-        self.entrance.as_ref().is_some_and(|entrance| random.is_some() && random != entrance.random)
+        self.entrance.as_ref().is_some_and(|entrance| {
+            let random = record::client_random(datagram);
+            random.is_some() && random != entrance.random
+        })
     }
 
     /// Answers the ClientHello of a client that may have started again, or of a stranger who says so.

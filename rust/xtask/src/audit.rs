@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 /// Bans, licences and sources, as deny.toml has them.
 ///
 /// Advisories are not checked here: that takes a database from the network, which a machine that
-/// builds this may not reach. The release workflow checks them.
+/// builds this may not reach. They are for a release workflow, which does not exist yet.
 fn dependencies() -> Result<Counts> {
     let mut command = Command::new(cargo_deny()?);
     command.current_dir(workspace::root());
