@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::ServerConfig;
-use crate::cookie::CookieJar;
 use crate::datagrams::Datagrams;
-use crate::door::{Door, Knock};
+use crate::door::{Door, Knock, Lobby};
 use crate::error::ConfigError;
 use crate::record;
 use crate::session::Session;
+use crate::stats::{Account, Count, Dropped, Stats};
 
 /// What came of a datagram from an address without a session.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub enum Accepted {
 /// Turns the first datagrams of clients into sessions.
 pub struct Acceptor {
     door: Arc<Door>,
+    counters: Account,
 }
 
 impl Acceptor {
@@ -34,14 +35,15 @@ impl Acceptor {
     /// # Errors
     /// When OpenSSL has no random numbers.
     pub fn new(config: ServerConfig, now: Instant) -> Result<Self, ConfigError> {
-        let cookies = Arc::new(CookieJar::new(now)?);
-        Ok(Self { door: Arc::new(Door::new(config, cookies)) })
+        let lobby = Lobby::new(now)?;
+        let counters = lobby.ledger.open();
+        Ok(Self { door: Arc::new(Door::new(config, lobby)), counters })
     }
 
     /// Uses `config` for the clients to come. Clients that hold a cookie keep it, and sessions that
     /// exist go on as they are.
     pub fn set_config(&mut self, config: ServerConfig) {
-        self.door = Arc::new(Door::new(config, Arc::clone(&self.door.cookies)));
+        self.door = Arc::new(Door::new(config, Arc::clone(&self.door.lobby)));
     }
 
     /// Handles a datagram from `peer`, an address that has no session. What has to be sent back is
@@ -57,15 +59,33 @@ impl Acceptor {
         now: Instant,
     ) -> Result<Accepted, ConfigError> {
         // The session gets all of it, so what would never get to a session must not come this way.
-        let datagram = record::acceptable(datagram, record::LEAST_ENCRYPTED);
-        Ok(match self.door.knock(peer, datagram, outgoing, now)? {
+        let acceptable = record::acceptable(datagram, record::LEAST_ENCRYPTED);
+        self.counters.received(datagram.len());
+        if acceptable.len() < datagram.len().max(1) {
+            self.counters.dropped(Dropped::Malformed);
+        }
+        Ok(match self.door.knock(peer, acceptable, outgoing, now)? {
             Knock::Verified(link) => {
-                let session = Session::accept(link, Arc::clone(&self.door), peer, datagram, now);
+                let session = Session::accept(link, Arc::clone(&self.door), peer, acceptable, now);
                 Accepted::Session(Box::new(session))
             }
-            Knock::CookieSent => Accepted::CookieSent,
-            Knock::Noise => Accepted::Noise,
+            Knock::CookieSent => {
+                self.counters.add(Count::CookiesSent, 1);
+                self.counters.sent(outgoing.last_len());
+                Accepted::CookieSent
+            }
+            Knock::Noise => {
+                if !acceptable.is_empty() {
+                    self.counters.dropped(Dropped::Unexpected);
+                }
+                Accepted::Noise
+            }
         })
+    }
+
+    /// What the server has counted: here, and in every session that came from here.
+    pub fn stats(&self) -> Stats {
+        self.door.lobby.ledger.sum()
     }
 }
 

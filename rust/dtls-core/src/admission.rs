@@ -10,12 +10,12 @@ use openssl::x509::X509VerifyResult;
 
 use crate::config::CIPHER_SUITES;
 use crate::failure::Failure;
-use crate::verification::Verification;
+use crate::verification::{ClientVerification, Verification};
 
 /// What a side was promised about its peer.
 pub(crate) enum Expectation {
-    /// A server that asks its clients for nothing.
-    AnyClient,
+    /// A server and what it verifies.
+    Client(ClientVerification),
     /// A client and what it verifies.
     Server(Verification),
 }
@@ -32,10 +32,25 @@ pub(crate) fn admit(ssl: &SslRef, expectation: &Expectation) -> Result<(), Failu
     if !suite.is_some_and(|suite| CIPHER_SUITES.contains(&suite)) {
         return Err(Failure::NotAdmitted("its cipher suite is not one of the allowed ones"));
     }
-    let verification = match expectation {
-        Expectation::AnyClient => return Ok(()),
-        Expectation::Server(verification) => verification,
-    };
+    match expectation {
+        Expectation::Client(verification) => admit_client(ssl, verification),
+        Expectation::Server(verification) => admit_server(ssl, verification),
+    }
+}
+
+fn admit_client(ssl: &SslRef, verification: &ClientVerification) -> Result<(), Failure> {
+    match (verification, ssl.peer_certificate()) {
+        (ClientVerification::Nothing, _) | (ClientVerification::Optional(_), None) => Ok(()),
+        (ClientVerification::Required(_), None) => Err(Failure::NoClientCertificate),
+        (ClientVerification::Optional(_) | ClientVerification::Required(_), Some(_)) => {
+            is_verified(ssl)
+                .then_some(())
+                .ok_or(Failure::NotAdmitted("the client's certificate was not verified"))
+        }
+    }
+}
+
+fn admit_server(ssl: &SslRef, verification: &Verification) -> Result<(), Failure> {
     // Every allowed suite has one.
     let Some(certificate) = ssl.peer_certificate() else {
         return Err(Failure::NotAdmitted("the server sent no certificate"));
@@ -45,13 +60,18 @@ pub(crate) fn admit(ssl: &SslRef, expectation: &Expectation) -> Result<(), Failu
         Verification::Chain(_) => None,
         Verification::ChainAndName(_, name) => Some(name),
     };
-    // OpenSSL's answer is also "OK" when nothing was verified, so the verified chain has to exist.
-    let verified = ssl.verified_chain().is_some_and(|chain| !chain.is_empty());
-    if ssl.verify_result() != X509VerifyResult::OK || !verified {
+    if !is_verified(ssl) {
         return Err(Failure::NotAdmitted("the server's certificate was not verified"));
     }
     if name.is_some_and(|name| !name.matches(&certificate)) {
         return Err(Failure::NotAdmitted("the server's certificate is for another name"));
     }
     Ok(())
+}
+
+/// Whether OpenSSL has verified the peer's certificate. Its answer is also "OK" when nothing was
+/// verified, so the verified chain has to exist.
+fn is_verified(ssl: &SslRef) -> bool {
+    let chain = ssl.verified_chain().is_some_and(|chain| !chain.is_empty());
+    ssl.verify_result() == X509VerifyResult::OK && chain
 }

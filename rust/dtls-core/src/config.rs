@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{
-    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
-    SslVerifyMode, SslVersion,
+    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
 };
 
 use crate::certificate::Identity;
@@ -14,7 +13,7 @@ use crate::error::{ConfigError, reason};
 use crate::ffi;
 use crate::peer_name::PeerName;
 use crate::record;
-use crate::verification::{self, Verification};
+use crate::verification::{self, ClientVerification, Verification};
 
 /// Largest packet of the application, in bytes: one record (RFC 5246 section 6.2.1). DTLS does not
 /// split packets.
@@ -113,48 +112,40 @@ const SECURITY_LEVEL: u32 = 2;
 /// How many handshakes of a server may be unfinished at a time.
 const MAX_PENDING_HANDSHAKES: usize = 256;
 
-/// What a server shows to its clients.
+/// What a server shows to its clients, and what it demands of them.
 #[derive(Clone)]
 pub struct ServerConfig {
     pub(crate) context: SslContext,
+    pub(crate) verification: ClientVerification,
     pub(crate) limits: Limits,
     pub(crate) max_pending_handshakes: usize,
+    identity: Identity,
 }
 
 impl ServerConfig {
-    /// A server with this key and these certificates, all of which are sent.
+    /// A server with this key and these certificates, all of which are sent. It asks its clients for
+    /// nothing.
     ///
     /// # Errors
     /// When OpenSSL refuses them, for example an RSA key under 2,048 bits.
     pub fn new(identity: &Identity) -> Result<Self, ConfigError> {
-        let mut context = new_context()?;
-        let refused = |error: ErrorStack| ConfigError::Refused(reason(&error));
-        let mut certificates = identity.certificates.as_slice().iter();
-        let own = certificates.next().ok_or(ConfigError::NoCertificate)?;
-        let mut bytes = 0;
-        for certificate in identity.certificates.as_slice() {
-            bytes += certificate.to_der().map_err(refused)?.len() + 3;
-        }
-        if bytes > record::MAX_HANDSHAKE_MESSAGE - 3 {
-            return Err(ConfigError::ChainTooLong(bytes));
-        }
-        if !can_sign(&identity.key) {
-            let reason = "DTLS 1.2 needs an RSA key, or an ECDSA key on P-256 or P-384";
-            return Err(ConfigError::Refused(reason.to_owned()));
-        }
-        context.set_certificate(own).map_err(refused)?;
-        context.set_private_key(&identity.key).map_err(refused)?;
-        context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
-        for intermediate in certificates {
-            context.add_extra_chain_cert(intermediate.clone()).map_err(refused)?;
-        }
-        context.set_verify(SslVerifyMode::NONE);
-        cookie::bake_and_verify(&mut context);
+        let verification = ClientVerification::Nothing;
         Ok(Self {
-            context: context.build(),
+            context: server_context(identity, &verification)?,
+            verification,
             limits: Limits::default(),
             max_pending_handshakes: MAX_PENDING_HANDSHAKES,
+            identity: identity.clone(),
         })
+    }
+
+    /// The same server, asking its clients for a certificate.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_verification(self, verification: ClientVerification) -> Result<Self, ConfigError> {
+        let context = server_context(&self.identity, &verification)?;
+        Ok(Self { context, verification, ..self })
     }
 
     /// The same server with other limits.
@@ -175,7 +166,7 @@ impl ServerConfig {
     }
 }
 
-/// What a client demands of its server.
+/// What a client demands of its server, and what it shows when it is asked.
 #[derive(Clone)]
 pub struct ClientConfig {
     pub(crate) context: SslContext,
@@ -194,9 +185,18 @@ impl ClientConfig {
         verification: Verification,
         server_name: Option<PeerName>,
     ) -> Result<Self, ConfigError> {
-        let mut context = new_context()?;
-        verification::demand(&mut context, &verification)?;
-        Ok(Self { context: context.build(), verification, server_name, limits: Limits::default() })
+        let context = client_context(&verification, None)?;
+        Ok(Self { context, verification, server_name, limits: Limits::default() })
+    }
+
+    /// The same client with a certificate of its own, all of whose chain is sent to a server that asks
+    /// for one. Anyone on the way can read it: DTLS 1.2 does not encrypt certificates.
+    ///
+    /// # Errors
+    /// When OpenSSL refuses it, for example an RSA key under 2,048 bits.
+    pub fn with_identity(self, identity: &Identity) -> Result<Self, ConfigError> {
+        let context = client_context(&self.verification, Some(identity))?;
+        Ok(Self { context, ..self })
     }
 
     /// The same client with other limits.
@@ -205,7 +205,55 @@ impl ClientConfig {
     }
 }
 
-/// Whether a server with `key` can shake hands: OpenSSL 3.6 uses Ed25519, Ed448 and RSA-PSS keys with
+fn server_context(
+    identity: &Identity,
+    verification: &ClientVerification,
+) -> Result<SslContext, ConfigError> {
+    let mut context = new_context()?;
+    show(&mut context, identity)?;
+    verification::demand_of_client(&mut context, verification)?;
+    cookie::bake_and_verify(&mut context);
+    Ok(context.build())
+}
+
+fn client_context(
+    verification: &Verification,
+    identity: Option<&Identity>,
+) -> Result<SslContext, ConfigError> {
+    let mut context = new_context()?;
+    if let Some(identity) = identity {
+        show(&mut context, identity)?;
+    }
+    verification::demand_of_server(&mut context, verification)?;
+    Ok(context.build())
+}
+
+/// Gives `context` a key and the certificates to show.
+fn show(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), ConfigError> {
+    let refused = |error: ErrorStack| ConfigError::Refused(reason(&error));
+    let mut certificates = identity.certificates.as_slice().iter();
+    let own = certificates.next().ok_or(ConfigError::NoCertificate)?;
+    let mut bytes = 0;
+    for certificate in identity.certificates.as_slice() {
+        bytes += certificate.to_der().map_err(refused)?.len() + 3;
+    }
+    if bytes > record::MAX_HANDSHAKE_MESSAGE - 3 {
+        return Err(ConfigError::ChainTooLong(bytes));
+    }
+    if !can_sign(&identity.key) {
+        let reason = "DTLS 1.2 needs an RSA key, or an ECDSA key on P-256 or P-384";
+        return Err(ConfigError::Refused(reason.to_owned()));
+    }
+    context.set_certificate(own).map_err(refused)?;
+    context.set_private_key(&identity.key).map_err(refused)?;
+    context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
+    for intermediate in certificates {
+        context.add_extra_chain_cert(intermediate.clone()).map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Whether a side with `key` can shake hands: OpenSSL 3.6 uses Ed25519, Ed448 and RSA-PSS keys with
 /// TLS 1.2 but not with DTLS 1.2, and an ECDSA key only on a curve that the client offers.
 fn can_sign(key: &openssl::pkey::PKey<openssl::pkey::Private>) -> bool {
     use openssl::nid::Nid;

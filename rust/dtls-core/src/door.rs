@@ -23,8 +23,10 @@ use crate::config::ServerConfig;
 use crate::cookie::{self, CookieJar};
 use crate::datagrams::Datagrams;
 use crate::error::ConfigError;
+use crate::failure::Role;
 use crate::ffi::Listen;
-use crate::record;
+use crate::stats::Ledger;
+use crate::{record, verification};
 
 /// What came of a datagram at the door.
 pub(crate) enum Knock {
@@ -36,18 +38,20 @@ pub(crate) enum Knock {
     Noise,
 }
 
-/// The door of one configuration. The cookies outlive it.
+/// The door of one configuration.
 pub(crate) struct Door {
     pub(crate) config: ServerConfig,
-    pub(crate) cookies: Arc<CookieJar>,
-    inside: Mutex<Inside>,
+    pub(crate) lobby: Arc<Lobby>,
+    listener: Mutex<Option<Link>>,
 }
 
-#[derive(Default)]
-struct Inside {
-    listener: Option<Link>,
+/// What is behind the door and stays when the configuration changes.
+pub(crate) struct Lobby {
+    cookies: Arc<CookieJar>,
+    /// What the server has counted.
+    pub(crate) ledger: Arc<Ledger>,
     /// Unfinished handshakes, the oldest first; also some that have been finished since.
-    pending: VecDeque<Weak<Place>>,
+    pending: Mutex<VecDeque<Weak<Place>>>,
 }
 
 /// The right to go on with a handshake.
@@ -63,9 +67,17 @@ impl Place {
     }
 }
 
+impl Lobby {
+    /// A new one, with cookies of its own.
+    pub(crate) fn new(now: Instant) -> Result<Arc<Self>, ErrorStack> {
+        let cookies = Arc::new(CookieJar::new(now)?);
+        Ok(Arc::new(Self { cookies, ledger: Arc::default(), pending: Mutex::default() }))
+    }
+}
+
 impl Door {
-    pub(crate) fn new(config: ServerConfig, cookies: Arc<CookieJar>) -> Self {
-        Self { config, cookies, inside: Mutex::default() }
+    pub(crate) fn new(config: ServerConfig, lobby: Arc<Lobby>) -> Self {
+        Self { config, lobby, listener: Mutex::default() }
     }
 
     /// Handles a datagram from `peer`. An answer is added to `outgoing`.
@@ -82,13 +94,14 @@ impl Door {
         if !record::is_client_hello(datagram) {
             return Ok(Knock::Noise);
         }
-        self.cookies.rotate(now)?;
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut link = match inside.listener.take() {
+        let cookies = &self.lobby.cookies;
+        cookies.rotate(now)?;
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut link = match listener.take() {
             Some(link) => link,
-            None => Link::new(&self.config.context, self.config.limits.mtu())?,
+            None => self.new_listener()?,
         };
-        cookie::greet(link.ssl_mut(), peer, &self.cookies)?;
+        cookie::greet(link.ssl_mut(), peer, cookies)?;
         let before = outgoing.len();
         match link.listen(datagram, outgoing) {
             Listen::Verified => {
@@ -97,7 +110,7 @@ impl Door {
             }
             Listen::Unverified => {
                 let _why = ErrorStack::get();
-                inside.listener = Some(link);
+                *listener = Some(link);
                 let answered = outgoing.len() > before;
                 Ok(if answered { Knock::CookieSent } else { Knock::Noise })
             }
@@ -105,12 +118,18 @@ impl Door {
         }
     }
 
+    fn new_listener(&self) -> Result<Link, ErrorStack> {
+        let mut link = Link::new(&self.config.context, self.config.limits.mtu())?;
+        verification::begin(link.ssl_mut(), Role::Client, None)?;
+        Ok(link)
+    }
+
     /// A place for one more handshake, if need be that of the oldest unfinished one.
     pub(crate) fn enter(&self) -> Arc<Place> {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        inside.pending.retain(|place| place.strong_count() > 0);
-        while inside.pending.len() >= self.config.max_pending_handshakes {
-            let Some(oldest) = inside.pending.pop_front() else {
+        let mut pending = self.lobby.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.retain(|place| place.strong_count() > 0);
+        while pending.len() >= self.config.max_pending_handshakes {
+            let Some(oldest) = pending.pop_front() else {
                 break;
             };
             if let Some(oldest) = oldest.upgrade() {
@@ -118,7 +137,7 @@ impl Door {
             }
         }
         let place = Arc::new(Place::default());
-        inside.pending.push_back(Arc::downgrade(&place));
+        pending.push_back(Arc::downgrade(&place));
         place
     }
 }

@@ -20,8 +20,8 @@ pub enum ConfigError {
     UnreadableCertificate(String),
     /// The own certificate is not the first.
     #[error(
-        "the private key belongs to certificate no. {0} of those given; the server's own has to come \
-         first, then the intermediates"
+        "the private key belongs to certificate no. {0} of those given; its own has to come first, \
+         then the intermediates"
     )]
     WrongOrder(usize),
     /// Key and certificate are not a pair.

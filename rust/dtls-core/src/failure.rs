@@ -1,11 +1,59 @@
 //! Why a connection failed, in words that its developer can act on.
 
+use std::fmt;
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
 use openssl::x509::{X509Ref, X509VerifyResult};
 
 use crate::error::reason;
+use crate::named::named;
+
+named! {
+    /// What a program can tell failures apart by. New ones are added at the end.
+    pub enum Reason {
+        /// The server's certificate is for another name.
+        HostnameMismatch = "hostname_mismatch",
+        /// The peer's certificate, or one that it depends on, has expired.
+        CertificateExpired = "certificate_expired",
+        /// It is not valid yet, by the clock of this machine.
+        CertificateNotYetValid = "certificate_not_yet_valid",
+        /// It signed itself and is not among the trusted ones.
+        CertificateSelfSigned = "certificate_self_signed",
+        /// No trusted certificate stands behind it.
+        CertificateUntrusted = "certificate_untrusted",
+        /// It was made for something else.
+        CertificateWrongPurpose = "certificate_wrong_purpose",
+        /// It was taken back.
+        CertificateRevoked = "certificate_revoked",
+        /// Its key or signature is weaker than 112 bits.
+        CertificateTooWeak = "certificate_too_weak",
+        /// There is something else wrong with it.
+        CertificateInvalid = "certificate_invalid",
+        /// A client showed no certificate, and its server requires one.
+        ClientCertificateRequired = "client_certificate_required",
+        /// The two sides have no cipher suite, curve or signature algorithm in common.
+        NoSharedCipher = "no_shared_cipher",
+        /// The peer does not speak DTLS 1.2.
+        UnsupportedVersion = "unsupported_version",
+        /// The handshake took too long.
+        Timeout = "timeout",
+        /// The peer refused with an alert.
+        PeerAlert = "peer_alert",
+        /// The server gave the place of the handshake to a newer one.
+        TooManyPending = "too_many_pending",
+        /// The peer ended the connection before it was one.
+        ClosedEarly = "closed_early",
+        /// What was negotiated must not become a connection.
+        NotAdmitted = "not_admitted",
+        /// The peer broke the protocol.
+        Protocol = "protocol",
+        /// The UDP socket is gone.
+        Transport = "transport",
+        /// OpenSSL failed without the peer having a part in it.
+        Internal = "internal",
+    }
+}
 
 /// Why a connection failed. Always final.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +77,9 @@ pub enum Failure {
         /// The names in the certificate.
         subject: String,
     },
+    /// A client showed no certificate.
+    #[error("the client showed no certificate, and one is required")]
+    NoClientCertificate,
     /// The handshake took too long.
     #[error(
         "the handshake timed out after {} s, {retransmissions} retransmissions: no answer came, or \
@@ -38,7 +89,7 @@ pub enum Failure {
         /// How long it was tried.
         after: Duration,
         /// How often a flight was sent again.
-        retransmissions: u32,
+        retransmissions: u64,
     },
     /// The peer refused with an alert.
     #[error("the other side refused: {}", alert_meaning(*.0))]
@@ -70,6 +121,25 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What kind of failure it is.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::HostnameMismatch { .. } => Reason::HostnameMismatch,
+            Self::Certificate { problem, .. } => problem.reason(),
+            Self::NoClientCertificate => Reason::ClientCertificateRequired,
+            Self::TimedOut { .. } => Reason::Timeout,
+            Self::PeerAlert(_) => Reason::PeerAlert,
+            Self::NothingInCommon => Reason::NoSharedCipher,
+            Self::UnsupportedVersion => Reason::UnsupportedVersion,
+            Self::TooManyPending => Reason::TooManyPending,
+            Self::ClosedEarly => Reason::ClosedEarly,
+            Self::NotAdmitted(_) => Reason::NotAdmitted,
+            Self::Protocol(_) => Reason::Protocol,
+            Self::Internal(_) => Reason::Internal,
+            Self::TransportClosed => Reason::Transport,
+        }
+    }
+
     /// What OpenSSL's error queue says.
     pub(crate) fn from_openssl(stack: &ErrorStack) -> Self {
         // ERR_LIB_SSL of include/openssl/err.h.
@@ -78,6 +148,7 @@ impl Failure {
         const FIRST_ALERT: i32 = 1000;
         const NO_SUITABLE_SIGNATURE_ALGORITHM: i32 = 118;
         const NO_SHARED_CIPHER: i32 = 193;
+        const PEER_DID_NOT_RETURN_A_CERTIFICATE: i32 = 199;
         const UNSUPPORTED_PROTOCOL: i32 = 258;
         const WRONG_SSL_VERSION: i32 = 266;
         const WRONG_VERSION_NUMBER: i32 = 267;
@@ -91,6 +162,7 @@ impl Failure {
                 NO_SUITABLE_SIGNATURE_ALGORITHM | NO_SHARED_CIPHER | NO_SHARED_GROUPS => {
                     return Self::NothingInCommon;
                 }
+                PEER_DID_NOT_RETURN_A_CERTIFICATE => return Self::NoClientCertificate,
                 UNSUPPORTED_PROTOCOL | WRONG_SSL_VERSION | WRONG_VERSION_NUMBER
                 | VERSION_TOO_LOW => return Self::UnsupportedVersion,
                 FIRST_ALERT.. => {
@@ -106,6 +178,24 @@ impl Failure {
         } else {
             Self::Internal(reason(stack))
         }
+    }
+}
+
+/// The part that one side has in a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It begins the handshake.
+    Client,
+    /// It answers.
+    Server,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        })
     }
 }
 
@@ -126,8 +216,8 @@ pub enum CertificateProblem {
     #[error("is not signed by anyone who is trusted, or an intermediate certificate is missing")]
     Untrusted,
     /// It was made for something else.
-    #[error("is not meant for a server (its extended key usage says what it is for)")]
-    WrongPurpose,
+    #[error("is not meant for a {0} (its extended key usage says what it is for)")]
+    WrongPurpose(Role),
     /// It was taken back.
     #[error("has been revoked")]
     Revoked,
@@ -140,8 +230,8 @@ pub enum CertificateProblem {
 }
 
 impl CertificateProblem {
-    /// Names OpenSSL's verdict on `certificate`.
-    pub(crate) fn new(result: X509VerifyResult, certificate: Option<&X509Ref>) -> Self {
+    /// Names OpenSSL's verdict on `certificate`, in a chain that a peer of this role has shown.
+    pub(crate) fn new(result: X509VerifyResult, certificate: Option<&X509Ref>, role: Role) -> Self {
         let text = || result.error_string().to_owned();
         let date = |of: fn(&X509Ref) -> String| certificate.map_or_else(String::new, of);
         // Numbers of include/openssl/x509_vfy.h.
@@ -151,9 +241,22 @@ impl CertificateProblem {
             18 => Self::SelfSigned,
             2 | 19 | 20 | 21 => Self::Untrusted,
             23 => Self::Revoked,
-            26 => Self::WrongPurpose,
+            26 => Self::WrongPurpose(role),
             66..=68 => Self::TooWeak(text()),
             _ => Self::Other(text()),
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Expired(_) => Reason::CertificateExpired,
+            Self::NotYetValid(_) => Reason::CertificateNotYetValid,
+            Self::SelfSigned => Reason::CertificateSelfSigned,
+            Self::Untrusted => Reason::CertificateUntrusted,
+            Self::WrongPurpose(_) => Reason::CertificateWrongPurpose,
+            Self::Revoked => Reason::CertificateRevoked,
+            Self::TooWeak(_) => Reason::CertificateTooWeak,
+            Self::Other(_) => Reason::CertificateInvalid,
         }
     }
 }

@@ -23,9 +23,9 @@ pub(crate) const LEAST_ENCRYPTED: usize = 8 + 1 + 16;
 pub(crate) const LEAST_ENCRYPTED_CHACHA: usize = 1 + 16;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
+pub(crate) const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
+pub(crate) const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 
 /// Where a record stands in its direction: epoch (2 bytes) and sequence number (6 bytes), which grow
@@ -34,8 +34,12 @@ const CLIENT_HELLO: u8 = 1;
 pub(crate) struct Number(u64);
 
 impl Number {
-    fn epoch(self) -> u64 {
+    pub(crate) fn epoch(self) -> u64 {
         self.0 >> 48
+    }
+
+    pub(crate) fn sequence(self) -> u64 {
+        self.0 & SEQUENCE
     }
 
     /// The one behind it, in the same epoch.
@@ -46,9 +50,9 @@ impl Number {
 }
 
 /// One record of a datagram.
-struct Record<'a> {
-    content: u8,
-    number: Number,
+pub(crate) struct Record<'a> {
+    pub(crate) content: u8,
+    pub(crate) number: Number,
     body: &'a [u8],
 }
 
@@ -71,7 +75,7 @@ fn split_record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
 }
 
 /// The records of `datagram`, up to what is none.
-fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+pub(crate) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let (record, rest) = split_record(datagram)?;
         datagram = rest;
@@ -143,7 +147,7 @@ pub(crate) fn last_number(datagram: &[u8]) -> Option<Number> {
 
 /// The sequence number of the first record of `datagram`.
 pub(crate) fn first_sequence(datagram: &[u8]) -> Option<u64> {
-    split_record(datagram).map(|(record, _)| record.number.0 & SEQUENCE)
+    split_record(datagram).map(|(record, _)| record.number.sequence())
 }
 
 /// Adds `by` to the sequence number of every plaintext record of `datagram`.

@@ -19,22 +19,26 @@
 //! is done, and repeats it when the flight before comes again. So a connected session has to be given
 //! every datagram, and OpenSSL sees what belongs to the handshake.
 
-use std::cell::RefCell;
+mod connected;
+mod handshaking;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::admission::{self, Expectation};
 use crate::bio::{Link, Step};
 use crate::config::{ClientConfig, Limits, MAX_PACKET};
 use crate::datagrams::Datagrams;
-use crate::door::{Door, Knock, Place};
+use crate::door::{Door, Knock};
 use crate::error::ConfigError;
 use crate::failure::Failure;
-use crate::peer_name::PeerName;
-use crate::{ffi, record, verification};
+use crate::stats::{Account, Count, Dropped, Stats};
+use crate::{ffi, record};
+
+use connected::Connected;
+use handshaking::Handshaking;
 
 /// Bytes of received packets that wait for the application, above which a session asks for no more
 /// datagrams.
@@ -42,15 +46,6 @@ const RECEIVE_QUEUE: usize = 1024 * 1024;
 
 /// What a packet in that queue counts for beside its own bytes.
 const PER_PACKET: usize = 64;
-
-/// Datagrams beginning with an encrypted record that a handshake takes in, of the handshake itself and
-/// as many others. OpenSSL keeps such a record, in a buffer of 17 KB, until it has the keys, and would
-/// keep a hundred. They are counted apart so that packets which overtake a lost Finished do not keep
-/// its repetition out.
-const MOST_ENCRYPTED: u32 = 16;
-
-/// How long after its last repetition a first flight is replaced by a new one.
-const START_OVER: Duration = Duration::from_secs(2);
 
 /// How a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +111,7 @@ struct Io {
     outgoing: Datagrams,
     received: VecDeque<Vec<u8>>,
     received_bytes: usize,
+    counters: Account,
 }
 
 /// The states, in the order of the protocol.
@@ -127,45 +123,14 @@ enum State {
     Failed(Failure),
 }
 
-struct Handshaking {
-    link: Link,
-    expectation: Expectation,
-    limits: Limits,
-    /// A server's session may go on only as long as this has not been taken back.
-    place: Option<Arc<Place>>,
-    started: Instant,
-    deadline: Instant,
-    retransmit_at: Option<Instant>,
-    retransmissions: u32,
-    /// What a client that has heard nothing yet starts over with. OpenSSL repeats a flight twelve
-    /// times, which is over long before a server that is starting up may answer.
-    again: Option<ClientConfig>,
-    /// Whether something encrypted came that is not of the handshake.
-    early: bool,
-    /// Datagrams that began with an encrypted record of the handshake.
-    encrypted_handshake: u32,
-    /// Datagrams that began with another encrypted record.
-    encrypted_other: u32,
-}
-
-struct Connected {
-    link: Link,
-    /// When the peer's last packet came, or the handshake was over.
-    heard: Instant,
-    idle_timeout: Option<Duration>,
-}
-
 impl Session {
     /// A client's session. Its ClientHello is there to be sent.
     ///
     /// # Errors
     /// When OpenSSL fails.
     pub fn connect(config: &ClientConfig, now: Instant) -> Result<Self, ConfigError> {
-        let link = client_link(config)?;
-        let expectation = Expectation::Server(config.verification.clone());
-        let mut handshaking = Handshaking::new(link, expectation, config.limits, now);
-        handshaking.again = Some(config.clone());
-        Ok(Self::start(handshaking, None, now))
+        let handshaking = Handshaking::of_client(config, now)?;
+        Ok(Self::start(handshaking, config.limits, None, Account::default(), now))
     }
 
     /// The session of the client at `peer` whose ClientHello, `hello`, `link` has verified.
@@ -176,16 +141,21 @@ impl Session {
         hello: &[u8],
         now: Instant,
     ) -> Self {
-        let limits = door.config.limits;
-        let mut handshaking = Handshaking::new(link, Expectation::AnyClient, limits, now);
-        handshaking.place = Some(door.enter());
+        let handshaking = Handshaking::of_server(link, &door, now);
+        let (limits, counters) = (door.config.limits, door.lobby.ledger.open());
         let random = record::client_random(hello);
-        Self::start(handshaking, Some(Entrance { door, peer, random }), now)
+        Self::start(handshaking, limits, Some(Entrance { door, peer, random }), counters, now)
     }
 
-    fn start(handshaking: Box<Handshaking>, entrance: Option<Entrance>, now: Instant) -> Self {
-        let mut io = Io::default();
-        let limits = handshaking.limits;
+    fn start(
+        handshaking: Box<Handshaking>,
+        limits: Limits,
+        entrance: Option<Entrance>,
+        counters: Account,
+        now: Instant,
+    ) -> Self {
+        counters.add(Count::HandshakesStarted, 1);
+        let mut io = Io { counters, ..Io::default() };
         let state = handshaking.step(None, now, &mut io);
         Self { state, io, limits, entrance }
     }
@@ -219,11 +189,16 @@ impl Session {
     /// Handles one datagram from the peer. What is not DTLS is dropped.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
         let least_encrypted = match &self.state {
-            State::Handshaking(state) => state.link.least_encrypted(),
+            State::Handshaking(state) => state.least_encrypted(),
             State::Connected(state) => state.link.least_encrypted(),
             State::Closed(_) | State::Failed(_) => return,
         };
-        let datagram = record::acceptable(datagram, least_encrypted);
+        self.io.counters.received(datagram.len());
+        let acceptable = record::acceptable(datagram, least_encrypted);
+        if acceptable.len() < datagram.len().max(1) {
+            self.io.counters.dropped(Dropped::Malformed);
+        }
+        let datagram = acceptable;
         if datagram.is_empty() {
             return;
         }
@@ -254,7 +229,8 @@ impl Session {
         match door.knock(*peer, datagram, &mut self.io.outgoing, now) {
             // It has the cookie from that address. Its next repetition finds the door by itself.
             Ok(Knock::Verified(_)) => self.state = State::Closed(Ending::Restarted),
-            Ok(Knock::CookieSent | Knock::Noise) => {}
+            Ok(Knock::CookieSent) => self.io.counters.add(Count::CookiesSent, 1),
+            Ok(Knock::Noise) => self.io.counters.dropped(Dropped::Unexpected),
             Err(error) => log::warn!("a ClientHello of {peer} was lost: {error}"),
         }
     }
@@ -273,18 +249,18 @@ impl Session {
     /// When [`Session::handle_timeout`] has something to do; `None` for never.
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Handshaking(state) if state.has_lost_its_place() => Some(state.started),
-            State::Handshaking(state) => {
-                Some(state.retransmit_at.map_or(state.deadline, |at| at.min(state.deadline)))
-            }
-            State::Connected(state) => Some(state.heard + state.idle_timeout?),
+            State::Handshaking(state) => Some(state.next_timeout()),
+            State::Connected(state) => state.next_timeout(),
             State::Closed(_) | State::Failed(_) => None,
         }
     }
 
     /// Gives every datagram that has to be sent to `send`, oldest first.
     pub fn transmit(&mut self, mut send: impl FnMut(&[u8])) {
-        self.io.outgoing.iter().for_each(&mut send);
+        for datagram in self.io.outgoing.iter() {
+            self.io.counters.sent(datagram.len());
+            send(datagram);
+        }
         self.io.outgoing.clear();
     }
 
@@ -304,7 +280,10 @@ impl Session {
             return Ok(());
         }
         match state.link.write(payload, &mut self.io.outgoing) {
-            Step::Done(()) => Ok(()),
+            Step::Done(()) => {
+                self.io.counters.add(Count::PacketsSent, 1);
+                Ok(())
+            }
             Step::Waiting | Step::Closed => Err(SendError::NotConnected),
             Step::Broken(stack) => {
                 self.state = State::Failed(Failure::from_openssl(&stack));
@@ -316,9 +295,7 @@ impl Session {
     /// The oldest packet that was received and not taken yet. Packets that arrived before the end of
     /// a connection stay here.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
-        let packet = self.io.received.pop_front()?;
-        self.io.received_bytes -= packet.len() + PER_PACKET;
-        Some(packet)
+        self.io.pop_received()
     }
 
     /// How many packets [`Session::receive`] has.
@@ -329,6 +306,11 @@ impl Session {
     /// Whether so much waits for the application that datagrams should be left where they are.
     pub fn is_full(&self) -> bool {
         self.io.received_bytes >= RECEIVE_QUEUE
+    }
+
+    /// What the session has counted.
+    pub fn stats(&self) -> Stats {
+        self.io.counters.snapshot()
     }
 
     /// The largest packet, in bytes, that fits one datagram.
@@ -343,22 +325,17 @@ impl Session {
     /// Ends the connection, or forgets why it failed. The peer is told, if there was one.
     pub fn close(&mut self) {
         self.advance(|state, io| match state {
-            State::Handshaking(mut state) => {
-                state.link.cancel(&mut io.outgoing);
-                State::Closed(Ending::Closed)
-            }
-            State::Connected(mut state) => {
-                state.link.shutdown(&mut io.outgoing);
-                State::Closed(Ending::Closed)
-            }
+            State::Handshaking(state) => state.close(io),
+            State::Connected(state) => state.close(io),
             State::Closed(_) | State::Failed(_) => State::Closed(Ending::Closed),
         });
     }
 
     /// Ends the session because its socket is gone.
     pub fn transport_closed(&mut self) {
-        self.advance(|state, _| match state {
-            State::Handshaking(_) | State::Connected(_) => State::Failed(Failure::TransportClosed),
+        self.advance(|state, io| match state {
+            State::Handshaking(_) => io.fail(Failure::TransportClosed),
+            State::Connected(_) => State::Failed(Failure::TransportClosed),
             over => over,
         });
     }
@@ -377,192 +354,26 @@ impl std::fmt::Debug for Session {
     }
 }
 
-fn client_link(config: &ClientConfig) -> Result<Link, openssl::error::ErrorStack> {
-    let mut link = Link::new(&config.context, config.limits.mtu())?;
-    let ssl = link.ssl_mut();
-    ssl.set_connect_state();
-    if let Some(PeerName::Dns(name)) = &config.server_name {
-        ssl.set_hostname(name)?;
-    }
-    verification::begin(ssl, &config.verification)?;
-    Ok(link)
-}
-
-impl Handshaking {
-    fn new(link: Link, expectation: Expectation, limits: Limits, now: Instant) -> Box<Self> {
-        Box::new(Self {
-            link,
-            expectation,
-            limits,
-            place: None,
-            deadline: now + limits.handshake_timeout(),
-            started: now,
-            retransmit_at: None,
-            retransmissions: 0,
-            again: None,
-            early: false,
-            encrypted_handshake: 0,
-            encrypted_other: 0,
-        })
+impl Io {
+    fn push_received(&mut self, packet: Vec<u8>) {
+        self.counters.add(Count::PacketsReceived, 1);
+        self.received_bytes += packet.len() + PER_PACKET;
+        self.received.push_back(packet);
     }
 
-    fn has_lost_its_place(&self) -> bool {
-        self.place.as_ref().is_some_and(|place| place.is_taken_back())
+    fn pop_received(&mut self) -> Option<Vec<u8>> {
+        let packet = self.received.pop_front()?;
+        self.received_bytes -= packet.len() + PER_PACKET;
+        Some(packet)
     }
 
-    /// Goes on with the datagram that arrived, or starts.
-    fn step(mut self: Box<Self>, datagram: Option<&[u8]>, now: Instant, io: &mut Io) -> State {
-        if let Some(datagram) = datagram {
-            if let Some(of_handshake) = record::starts_encrypted(datagram) {
-                let count = if of_handshake {
-                    &mut self.encrypted_handshake
-                } else {
-                    &mut self.encrypted_other
-                };
-                *count += 1;
-                if *count > MOST_ENCRYPTED {
-                    return State::Handshaking(self);
-                }
-            }
-            self.again = None;
-            self.early |= record::has_encrypted_data(datagram);
-            // OpenSSL looks at its timer whenever it reads: here it is counted.
-            match self.link.retransmit(&mut io.outgoing) {
-                Step::Done(again) => self.retransmissions += u32::from(again),
-                Step::Broken(stack) => return State::Failed(Failure::from_openssl(&stack)),
-                Step::Waiting | Step::Closed => {}
-            }
-        }
-        match self.link.handshake(datagram, &mut io.outgoing) {
-            Step::Done(()) => self.finish(now, io),
-            Step::Waiting => self.wait(now),
-            Step::Closed => State::Failed(Failure::ClosedEarly),
-            Step::Broken(stack) => {
-                let refused = verification::refusal(self.link.ssl()).cloned();
-                State::Failed(refused.unwrap_or_else(|| Failure::from_openssl(&stack)))
-            }
-        }
+    /// A handshake has failed.
+    fn fail(&mut self, failure: Failure) -> State {
+        self.counters.failed(failure.reason());
+        State::Failed(failure)
     }
 
-    fn wait(mut self: Box<Self>, now: Instant) -> State {
-        self.retransmit_at = self.link.time_to_retransmission().map(|left| now + left);
-        if self.again.is_some() && self.link.is_exhausted() {
-            self.retransmit_at = Some(now + START_OVER);
-        }
-        State::Handshaking(self)
-    }
-
-    fn handle_timeout(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
-        if self.has_lost_its_place() {
-            self.link.cancel(&mut io.outgoing);
-            return State::Failed(Failure::TooManyPending);
-        }
-        if now >= self.deadline {
-            let after = now.saturating_duration_since(self.started);
-            let retransmissions = self.retransmissions;
-            self.link.cancel(&mut io.outgoing);
-            return State::Failed(Failure::TimedOut { after, retransmissions });
-        }
-        if self.link.is_exhausted()
-            && let Some(config) = self.again.take()
-        {
-            match client_link(&config) {
-                Ok(link) => self.link = link,
-                Err(stack) => return State::Failed(Failure::from_openssl(&stack)),
-            }
-            self.retransmissions += 1;
-            let mut state = self.step(None, now, io);
-            if let State::Handshaking(state) = &mut state {
-                state.again = Some(config);
-            }
-            return state;
-        }
-        match self.link.retransmit(&mut io.outgoing) {
-            Step::Done(again) => {
-                self.retransmissions += u32::from(again);
-                self.wait(now)
-            }
-            Step::Waiting => self.wait(now),
-            Step::Closed => State::Failed(Failure::ClosedEarly),
-            Step::Broken(stack) => State::Failed(Failure::from_openssl(&stack)),
-        }
-    }
-
-    /// Both Finished messages are there.
-    fn finish(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
-        match admission::admit(self.link.ssl(), &self.expectation) {
-            Ok(()) => {
-                let took: Duration = now.saturating_duration_since(self.started);
-                log::debug!(
-                    "handshake complete after {} ms, {} retransmissions, {}",
-                    took.as_millis(),
-                    self.retransmissions,
-                    self.link.ssl().current_cipher().map_or("no cipher", |cipher| cipher.name()),
-                );
-                // Application data may have come in the same datagram, or before the Finished.
-                let idle_timeout = self.limits.idle_timeout();
-                let connected = Connected { link: self.link, heard: now, idle_timeout };
-                if self.early || connected.link.has_pending() {
-                    connected.read(None, true, now, io)
-                } else {
-                    State::Connected(connected)
-                }
-            }
-            Err(failure) => {
-                // OpenSSL has no call for another alert at this point.
-                self.link.shutdown(&mut io.outgoing);
-                State::Failed(failure)
-            }
-        }
-    }
-}
-
-thread_local! {
-    /// Where records are decrypted to before their length is known.
-    static PLAINTEXT: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_PACKET].into_boxed_slice());
-}
-
-impl Connected {
-    /// The peer was silent for too long.
-    fn handle_timeout(mut self, io: &mut Io) -> State {
-        self.link.shutdown(&mut io.outgoing);
-        State::Closed(Ending::Idle(self.idle_timeout.unwrap_or_default()))
-    }
-
-    /// Decrypts every record of `datagram`, or those that are left.
-    ///
-    /// SSL_read is called while a record waits and no more often: one that ends in "try again" makes
-    /// OpenSSL allocate the buffers (33 KB) that SSL_MODE_RELEASE_BUFFERS has just released.
-    fn read(
-        mut self,
-        datagram: Option<&[u8]>,
-        to_the_end: bool,
-        now: Instant,
-        io: &mut Io,
-    ) -> State {
-        let mut datagram = datagram;
-        PLAINTEXT.with_borrow_mut(|plaintext| {
-            loop {
-                match self.link.read(&mut datagram, &mut io.outgoing, plaintext) {
-                    Step::Done(length) => {
-                        if let Some(packet) = plaintext.get(..length) {
-                            io.received.push_back(packet.to_vec());
-                            io.received_bytes += length + PER_PACKET;
-                            self.heard = now;
-                        }
-                    }
-                    Step::Waiting => return State::Connected(self),
-                    Step::Closed => {
-                        self.link.shutdown(&mut io.outgoing);
-                        return State::Closed(Ending::ClosedByPeer);
-                    }
-                    Step::Broken(stack) => return State::Failed(Failure::from_openssl(&stack)),
-                }
-                // OpenSSL gives what it has kept from before first.
-                if !to_the_end && datagram.is_none() && !self.link.has_pending() {
-                    return State::Connected(self);
-                }
-            }
-        })
+    fn note_retransmission(&mut self, again: bool) {
+        self.counters.add(Count::Retransmissions, u64::from(again));
     }
 }

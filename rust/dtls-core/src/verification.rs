@@ -1,4 +1,4 @@
-//! How a client judges the certificate of its server.
+//! How each side judges the certificate of the other.
 //!
 //! OpenSSL builds and checks the chain; the callback here adds the name, and keeps what was wrong,
 //! since OpenSSL itself remembers only "certificate verify failed".
@@ -13,7 +13,7 @@ use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509StoreContext, X509StoreContextRef};
 
 use crate::certificate::TrustAnchors;
-use crate::failure::{CertificateProblem, Failure};
+use crate::failure::{CertificateProblem, Failure, Role};
 use crate::ffi;
 use crate::peer_name::{PeerName, names_of};
 
@@ -38,11 +38,25 @@ impl Verification {
     }
 }
 
+/// What a server asks of its clients.
+#[derive(Debug, Clone)]
+pub enum ClientVerification {
+    /// No certificate.
+    Nothing,
+    /// A certificate, which a client need not have. One that it shows has to lead to a trust anchor
+    /// (or be one) and has to be meant for clients.
+    Optional(TrustAnchors),
+    /// The same, and no client gets in without.
+    Required(TrustAnchors),
+}
+
 /// `X509_V_ERR_HOSTNAME_MISMATCH`.
 const HOSTNAME_MISMATCH: i32 = 62;
 
 /// What one handshake has to find out about its peer, and what it found.
 struct Examination {
+    /// What the peer is.
+    role: Role,
     name: Option<PeerName>,
     refused: OnceCell<Failure>,
 }
@@ -53,32 +67,62 @@ fn index() -> Result<Index<Ssl, Examination>, ErrorStack> {
 }
 
 /// Sets the rules of `verification` on a client's context.
-pub(crate) fn demand(
+pub(crate) fn demand_of_server(
     context: &mut SslContextBuilder,
     verification: &Verification,
 ) -> Result<(), ErrorStack> {
-    let anchors = match verification {
+    match verification {
         Verification::Nothing => {
             context.set_verify(SslVerifyMode::NONE);
-            return Ok(());
+            Ok(())
         }
-        Verification::Chain(anchors) | Verification::ChainAndName(anchors, _) => anchors,
-    };
+        Verification::Chain(anchors) | Verification::ChainAndName(anchors, _) => {
+            demand(context, anchors, SslVerifyMode::PEER)
+        }
+    }
+}
+
+/// Sets the rules of `verification` on a server's context.
+pub(crate) fn demand_of_client(
+    context: &mut SslContextBuilder,
+    verification: &ClientVerification,
+) -> Result<(), ErrorStack> {
+    match verification {
+        ClientVerification::Nothing => {
+            context.set_verify(SslVerifyMode::NONE);
+            Ok(())
+        }
+        ClientVerification::Optional(anchors) => demand(context, anchors, SslVerifyMode::PEER),
+        ClientVerification::Required(anchors) => {
+            demand(context, anchors, SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT)
+        }
+    }
+}
+
+fn demand(
+    context: &mut SslContextBuilder,
+    anchors: &TrustAnchors,
+    mode: SslVerifyMode,
+) -> Result<(), ErrorStack> {
     let index = index()?;
     ffi::set_verify_store(context, anchors.store());
-    // An intermediate or a server's own certificate can be an anchor, not only a self-signed root.
+    // An intermediate or a peer's own certificate can be an anchor, not only a self-signed root.
     context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
-    context.set_verify_callback(SslVerifyMode::PEER, move |accepted, store| {
+    context.set_verify_callback(mode, move |accepted, store| {
         // rust-openssl's trampoline lets a panic through to C.
         catch_unwind(AssertUnwindSafe(|| judge(index, accepted, store))).unwrap_or(false)
     });
     Ok(())
 }
 
-/// Gives one handshake the name to look for.
-pub(crate) fn begin(ssl: &mut SslRef, verification: &Verification) -> Result<(), ErrorStack> {
-    let name = verification.name().cloned();
-    ssl.set_ex_data(index()?, Examination { name, refused: OnceCell::new() });
+/// Tells one handshake who its peer is to be: a server, perhaps of some name, or a client.
+pub(crate) fn begin(
+    ssl: &mut SslRef,
+    role: Role,
+    name: Option<&PeerName>,
+) -> Result<(), ErrorStack> {
+    let name = name.cloned();
+    ssl.set_ex_data(index()?, Examination { role, name, refused: OnceCell::new() });
     Ok(())
 }
 
@@ -116,7 +160,7 @@ impl Examination {
     fn objection(&self, accepted: bool, store: &X509StoreContextRef) -> Option<Failure> {
         let certificate = store.current_cert();
         if !accepted {
-            let problem = CertificateProblem::new(store.error(), certificate);
+            let problem = CertificateProblem::new(store.error(), certificate, self.role);
             let subject = certificate.map_or_else(|| "none".to_owned(), names_of);
             return Some(Failure::Certificate { problem, subject });
         }

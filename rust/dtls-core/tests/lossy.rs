@@ -9,11 +9,11 @@ mod support;
 use std::sync::{LazyLock, Once};
 use std::time::Duration;
 
-use dtls_core::Limits;
+use dtls_core::{ClientVerification, Limits};
 use netsim::{Burst, Conditions, Direction, Link};
 use support::pki;
 use support::simulation::{Outcome, Setup, run};
-use test_pki::{Issued, Profile};
+use test_pki::{Authority, Issued, Profile, Usage};
 
 /// How long a handshake may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -93,6 +93,17 @@ fn fitted(certificates: Certificates, largest: usize) -> Setup {
 /// Sides that know nothing of the path.
 fn usual(certificates: Certificates) -> Setup {
     Setup::new(certificates, Limits::default())
+}
+
+/// The same, with a client that has three certificates to show too.
+fn mutual(setup: Setup) -> Setup {
+    let players = Authority::root("Players");
+    let verification = ClientVerification::Required(pki::anchors(&players.cert_pem()));
+    let player = Profile::new("player-17").usage(Usage::Client);
+    let issued = players.intermediate("Between").intermediate("Below").issue(player);
+    let server = setup.server.with_verification(verification).expect("a usable configuration");
+    let client = setup.client.with_identity(&pki::identity(&issued)).expect("a usable identity");
+    Setup { server, client, ..setup }
 }
 
 /// The seeds to run with, and whether it is a single one that was asked for.
@@ -222,6 +233,27 @@ fn losing_50_percent_with_a_chain_of_three() {
 }
 
 #[test]
+fn client_certificates() {
+    let setup = mutual(usual(Three));
+    all_seeds("30 % lost, two chains of three", &setup, losing(0.3)).assert_all_completed();
+    let setup = mutual(usual(Three));
+    all_seeds("20 % lost in bursts, two chains", &setup, BURSTS).assert_all_completed();
+}
+
+#[test]
+fn client_certificates_and_half_of_it_lost() {
+    let handshakes = all_seeds("50 % lost, two chains", &mutual(usual(Three)), losing(0.5));
+    handshakes.assert_90_percent_completed();
+}
+
+#[test]
+fn client_certificates_on_a_path_of_576_bytes() {
+    let path = Conditions { largest: Some(IPV4_576), ..losing(0.3) };
+    all_seeds("576 bytes, 30 % lost, two chains", &mutual(usual(Three)), path)
+        .assert_all_completed();
+}
+
+#[test]
 fn bursts() {
     all_seeds("20 % lost in bursts of 3", &usual(One), BURSTS).assert_all_completed();
     let three = all_seeds("20 % lost in bursts of 3, chain of three", &usual(Three), BURSTS);
@@ -290,6 +322,11 @@ fn any_one_datagram_of_any_flight_costs_one_timeout_at_most() {
 #[test]
 fn any_one_datagram_of_any_small_flight_costs_one_timeout_at_most() {
     assert_one_datagram_costs_one_timeout(&fitted(Three, IPV4_576), 6);
+}
+
+#[test]
+fn any_one_datagram_with_a_client_certificate_costs_one_timeout_at_most() {
+    assert_one_datagram_costs_one_timeout(&mutual(usual(Three)), 4);
 }
 
 /// A server may send much before its client has heard that they are connected.

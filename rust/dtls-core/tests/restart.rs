@@ -165,6 +165,18 @@ fn the_oldest_of_too_many_unfinished_handshakes_is_given_up() {
 }
 
 #[test]
+fn a_new_configuration_does_not_make_room_for_more() {
+    let config = pki::localhost().with_max_pending_handshakes(3).expect("a limit");
+    let mut acceptor = acceptor(&config);
+    let mut sessions: Vec<Session> = (1..=3).map(|port| half_open(&mut acceptor, port)).collect();
+    acceptor.set_config(config);
+    sessions.push(half_open(&mut acceptor, 4));
+    sessions.iter_mut().for_each(|session| session.handle_timeout(clock::now()));
+    let given_up = sessions.iter().filter(|session| session.failure().is_some()).count();
+    assert_eq!((given_up, sessions[0].failure()), (1, Some(&Failure::TooManyPending)));
+}
+
+#[test]
 fn by_default_there_is_room_for_256() {
     let mut acceptor = acceptor(&pki::localhost());
     let mut sessions: Vec<Session> = (1..=257).map(|port| half_open(&mut acceptor, port)).collect();

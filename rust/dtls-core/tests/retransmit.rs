@@ -137,7 +137,7 @@ fn a_client_that_no_one_answers_gives_up_after_30_s() {
     assert_eq!(link.client.status(), Status::Handshaking, "one millisecond left");
     clock::advance(ms(1));
     link.client.handle_timeout(clock::now());
-    let retransmissions = u32::try_from(flights(&link).len() - 1).expect("few");
+    let retransmissions = u64::try_from(flights(&link).len() - 1).expect("few");
     let timed_out = Failure::TimedOut { after: LIMIT, retransmissions };
     assert_eq!(link.client.failure(), Some(&timed_out));
     assert_eq!(link.client.next_timeout(), None);
@@ -230,7 +230,7 @@ fn datagrams_that_arrive_with_the_timer_do_not_end_it_early() {
         link.settle();
         link.client.handle_timeout(clock::now());
     }
-    let retransmissions = u32::try_from(flights(&link).len() - 1).expect("few");
+    let retransmissions = u64::try_from(flights(&link).len() - 1).expect("few");
     let timed_out = Failure::TimedOut { after: LIMIT, retransmissions };
     assert_eq!(link.client.failure(), Some(&timed_out));
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::net::Ipv4Addr;
 
-use dtls_core::{CertificateProblem, ClientConfig, Failure, PeerName, Status, Verification};
+use dtls_core::{CertificateProblem, ClientConfig, Failure, PeerName, Role, Status, Verification};
 use support::link::Link;
 use support::{clock, pki};
 use test_pki::{Authority, HOSTILE_COMMON_NAME, Issued, Profile, Usage, Validity, self_signed};
@@ -199,7 +199,7 @@ fn wrong_purpose() {
     let issued = pki::ROOT.issue(Profile::localhost().usage(Usage::Client));
     for client in [pki::verifying(), chain_only(&pki::ROOT.cert_pem())] {
         let problem = problem(&issued, &client, UNSUPPORTED_CERTIFICATE);
-        assert_eq!(problem, CertificateProblem::WrongPurpose);
+        assert_eq!(problem, CertificateProblem::WrongPurpose(Role::Server));
     }
 }
 
@@ -210,7 +210,7 @@ fn wrong_purpose_of_a_certificate_that_is_trusted_itself() {
         let named = pki::client(&issued.cert_pem, "localhost");
         for client in [named, chain_only(&issued.cert_pem)] {
             let problem = problem(&issued, &client, UNSUPPORTED_CERTIFICATE);
-            assert_eq!(problem, CertificateProblem::WrongPurpose);
+            assert_eq!(problem, CertificateProblem::WrongPurpose(Role::Server));
         }
     }
 }

@@ -10,6 +10,7 @@ mod names;
 mod peer;
 mod server;
 mod settings;
+mod stats;
 mod udp;
 
 use godot::init::{ExtensionLibrary, InitStage, gdextension};

@@ -6,7 +6,7 @@ use std::time::Instant;
 use dtls_core::{
     ClientConfig, ConfigError, Ending, Failure, Limits, MAX_PACKET, SendError, Session,
 };
-use godot::builtin::GString;
+use godot::builtin::{GString, VarDictionary};
 use godot::classes::{IPacketPeerExtension, PacketPeerUdp};
 use godot::global::Error;
 use godot::meta::conv::RawPtr;
@@ -16,6 +16,7 @@ use godot::register::godot_api;
 use crate::credentials::{self, CredentialError};
 use crate::gdext_private::{OptionalCertificate, OptionalOptions, Status};
 use crate::names::class;
+use crate::stats;
 use crate::udp::{self, Flow};
 
 class! { peer,
@@ -366,6 +367,28 @@ impl PacketPeerDtls {
     #[func]
     fn get_last_error(&self) -> GString {
         self.last_error.clone()
+    }
+
+    /// What was counted since this connection was begun; all zero without one. The values are whole
+    /// numbers, under the keys:
+    ///
+    /// - [code]datagrams_received[/code], [code]bytes_received[/code], [code]datagrams_sent[/code],
+    ///   [code]bytes_sent[/code]: what went over the UDP socket, without IP and UDP headers.
+    /// - [code]packets_received[/code], [code]packets_sent[/code]: packets of the game.
+    /// - [code]handshakes_started[/code], [code]handshakes_completed[/code]: 0 or 1 on a peer.
+    /// - [code]handshake_msec[/code]: milliseconds that the handshake took, once it is complete.
+    /// - [code]retransmissions[/code]: how often a part of the handshake was sent again because no
+    ///   answer came. Packets of the game are never sent again.
+    /// - [code]cookies_sent[/code]: how often someone at this peer's address was asked to prove it.
+    /// - [code]records_dropped[/code]: a [Dictionary] with what was thrown away unread:
+    ///   [code]malformed[/code] (not DTLS), [code]forged[/code] (encrypted, but not by the other side),
+    ///   [code]replayed[/code] (received before, or too old to tell), [code]too_early[/code] (encrypted,
+    ///   before there was a key), [code]unexpected[/code] (without a meaning at that point).
+    /// - [code]handshakes_failed[/code]: a [Dictionary] with a count for each reason, such as
+    ///   [code]timeout[/code], [code]certificate_expired[/code] or [code]hostname_mismatch[/code].
+    #[func]
+    fn get_stats(&self) -> VarDictionary {
+        stats::dictionary(&self.session().map(Session::stats).unwrap_or_default())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use dtls_core::{Accepted, Acceptor, Datagrams, ServerConfig};
-use godot::builtin::GString;
+use godot::builtin::{GString, VarDictionary};
 use godot::classes::{CryptoKey, PacketPeerUdp, TlsOptions, X509Certificate};
 use godot::global::Error;
 use godot::obj::{Gd, GodotClass};
@@ -13,6 +13,7 @@ use crate::credentials::{self, CredentialError};
 use crate::gdext_private::OptionalCertificate;
 use crate::names::class;
 use crate::peer::PacketPeerDtls;
+use crate::stats;
 use crate::udp::{self, Flow};
 
 class! { server,
@@ -114,6 +115,17 @@ impl DtlsServer {
     #[func]
     fn get_last_error(&self) -> GString {
         if self.misuse.is_empty() { self.last_error.clone() } else { GString::from(self.misuse) }
+    }
+
+    /// What was counted since the first [method setup], by the server itself and by every peer that it
+    /// ever took, also those that are gone. The keys are those of
+    /// [code]PacketPeerDTLSOpenSSL.get_stats()[/code]. Here [code]handshake_msec[/code] is the sum over
+    /// all completed handshakes, and [code]cookies_sent[/code] counts how often a client was asked to
+    /// prove its address: much more often than [code]handshakes_started[/code] means that someone
+    /// sends from false addresses.
+    #[func]
+    fn get_stats(&self) -> VarDictionary {
+        stats::dictionary(&self.acceptor.as_ref().map(Acceptor::stats).unwrap_or_default())
     }
 
     /// The peer for a client, or what the caller did wrong.

@@ -1,0 +1,122 @@
+//! A connection, of either side.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use crate::bio::{Link, Step};
+use crate::config::MAX_PACKET;
+use crate::failure::Failure;
+use crate::record::{self, ALERT, APPLICATION_DATA, Record};
+use crate::replay::Window;
+use crate::stats::{Counters, Dropped};
+
+use super::{Ending, Io, State};
+
+pub(super) struct Connected {
+    pub(super) link: Link,
+    /// When the peer's last packet came, or the handshake was over.
+    heard: Instant,
+    idle_timeout: Option<Duration>,
+    delivered: Window,
+}
+
+thread_local! {
+    /// Where records are decrypted to before their length is known.
+    static PLAINTEXT: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_PACKET].into_boxed_slice());
+}
+
+impl Connected {
+    pub(super) fn new(link: Link, idle_timeout: Option<Duration>, now: Instant) -> Self {
+        Self { link, heard: now, idle_timeout, delivered: Window::default() }
+    }
+
+    /// When the peer has been silent for too long.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        Some(self.heard + self.idle_timeout?)
+    }
+
+    pub(super) fn handle_timeout(mut self, io: &mut Io) -> State {
+        self.link.shutdown(&mut io.outgoing);
+        State::Closed(Ending::Idle(self.idle_timeout.unwrap_or_default()))
+    }
+
+    /// Says goodbye.
+    pub(super) fn close(mut self, io: &mut Io) -> State {
+        self.link.shutdown(&mut io.outgoing);
+        State::Closed(Ending::Closed)
+    }
+
+    /// Decrypts every record of `datagram`, or those that are left.
+    ///
+    /// SSL_read is called while a record waits and no more often: one that ends in "try again" makes
+    /// OpenSSL allocate the buffers (33 KB) that SSL_MODE_RELEASE_BUFFERS has just released.
+    pub(super) fn read(
+        mut self,
+        datagram: Option<&[u8]>,
+        to_the_end: bool,
+        now: Instant,
+        io: &mut Io,
+    ) -> State {
+        let mut unread = datagram;
+        let sent = io.outgoing.len();
+        let mut delivered = 0;
+        PLAINTEXT.with_borrow_mut(|plaintext| {
+            loop {
+                match self.link.read(&mut unread, &mut io.outgoing, plaintext) {
+                    Step::Done(length) => {
+                        if let Some(packet) = plaintext.get(..length) {
+                            io.push_received(packet.to_vec());
+                            self.heard = now;
+                            delivered += 1;
+                        }
+                    }
+                    Step::Waiting => break,
+                    Step::Closed => {
+                        self.link.shutdown(&mut io.outgoing);
+                        return State::Closed(Ending::ClosedByPeer);
+                    }
+                    Step::Broken(stack) => return State::Failed(Failure::from_openssl(&stack)),
+                }
+                // OpenSSL gives what it has kept from before first.
+                if !to_the_end && unread.is_none() && !self.link.has_pending() {
+                    break;
+                }
+            }
+            let answered = io.outgoing.iter().nth(sent).is_some_and(record::starts_last_flight);
+            io.note_retransmission(answered);
+            self.note_dropped(datagram.unwrap_or_default(), delivered, answered, &io.counters);
+            State::Connected(self)
+        })
+    }
+
+    /// Counts what OpenSSL has dropped of `datagram`, of which it has delivered so many records. Which
+    /// ones it does not say; mostly there is one in a datagram.
+    fn note_dropped(
+        &mut self,
+        datagram: &[u8],
+        delivered: usize,
+        answered: bool,
+        counters: &Counters,
+    ) {
+        let is_data = |record: &Record<'_>| {
+            record.number.epoch() == 1 && matches!(record.content, APPLICATION_DATA | ALERT)
+        };
+        let mut lost = record::records(datagram).filter(is_data).count().saturating_sub(delivered);
+        for record in record::records(datagram) {
+            let sequence = record.number.sequence();
+            if !is_data(&record) {
+                // What is plain, or is answered, is a flight that comes again.
+                let flight = record.number.epoch() == 0 && record.content != ALERT || answered;
+                if !flight {
+                    counters.dropped(Dropped::Unexpected);
+                }
+            } else if lost == 0 {
+                self.delivered.insert(sequence);
+            } else {
+                lost -= 1;
+                let replayed = self.delivered.contains(sequence);
+                counters.dropped(if replayed { Dropped::Replayed } else { Dropped::Forged });
+            }
+        }
+    }
+}

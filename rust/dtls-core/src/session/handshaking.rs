@@ -1,0 +1,228 @@
+//! A handshake, of either side.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openssl::error::ErrorStack;
+
+use crate::admission::{self, Expectation};
+use crate::bio::{Link, Step};
+use crate::config::{ClientConfig, Limits};
+use crate::door::{Door, Place};
+use crate::failure::{Failure, Role};
+use crate::peer_name::PeerName;
+use crate::stats::{Count, Dropped};
+use crate::{record, verification};
+
+use super::connected::Connected;
+use super::{Ending, Io, State};
+
+/// Datagrams beginning with an encrypted record that a handshake takes in, of the handshake itself and
+/// as many others. OpenSSL keeps such a record, in a buffer of 17 KB, until it has the keys, and would
+/// keep a hundred. They are counted apart so that packets which overtake a lost Finished do not keep
+/// its repetition out.
+const MOST_ENCRYPTED: u32 = 16;
+
+/// How long after its last repetition a first flight is replaced by a new one.
+const START_OVER: Duration = Duration::from_secs(2);
+
+pub(super) struct Handshaking {
+    link: Link,
+    expectation: Expectation,
+    limits: Limits,
+    /// A server's session may go on only as long as this has not been taken back.
+    place: Option<Arc<Place>>,
+    started: Instant,
+    deadline: Instant,
+    retransmit_at: Option<Instant>,
+    /// What a client that has heard nothing yet starts over with. OpenSSL repeats a flight twelve
+    /// times, which is over long before a server that is starting up may answer.
+    again: Option<ClientConfig>,
+    /// Whether something encrypted came that is not of the handshake.
+    early: bool,
+    /// Datagrams that began with an encrypted record of the handshake.
+    encrypted_handshake: u32,
+    /// Datagrams that began with another encrypted record.
+    encrypted_other: u32,
+}
+
+/// A client's SSL object.
+fn client_link(config: &ClientConfig) -> Result<Link, ErrorStack> {
+    let mut link = Link::new(&config.context, config.limits.mtu())?;
+    let ssl = link.ssl_mut();
+    ssl.set_connect_state();
+    if let Some(PeerName::Dns(name)) = &config.server_name {
+        ssl.set_hostname(name)?;
+    }
+    verification::begin(ssl, Role::Server, config.verification.name())?;
+    Ok(link)
+}
+
+impl Handshaking {
+    /// That of a client, which has not sent anything yet.
+    pub(super) fn of_client(config: &ClientConfig, now: Instant) -> Result<Box<Self>, ErrorStack> {
+        let link = client_link(config)?;
+        let expectation = Expectation::Server(config.verification.clone());
+        let mut handshaking = Self::new(link, expectation, config.limits, now);
+        handshaking.again = Some(config.clone());
+        Ok(handshaking)
+    }
+
+    /// That of a client which has come in through `door`, with its ClientHello in `link`.
+    pub(super) fn of_server(link: Link, door: &Door, now: Instant) -> Box<Self> {
+        let expectation = Expectation::Client(door.config.verification.clone());
+        let mut handshaking = Self::new(link, expectation, door.config.limits, now);
+        handshaking.place = Some(door.enter());
+        handshaking
+    }
+
+    fn new(link: Link, expectation: Expectation, limits: Limits, now: Instant) -> Box<Self> {
+        Box::new(Self {
+            link,
+            expectation,
+            limits,
+            place: None,
+            deadline: now + limits.handshake_timeout(),
+            started: now,
+            retransmit_at: None,
+            again: None,
+            early: false,
+            encrypted_handshake: 0,
+            encrypted_other: 0,
+        })
+    }
+
+    pub(super) fn next_timeout(&self) -> Instant {
+        if self.has_lost_its_place() {
+            return self.started;
+        }
+        self.retransmit_at.map_or(self.deadline, |at| at.min(self.deadline))
+    }
+
+    pub(super) fn least_encrypted(&self) -> usize {
+        self.link.least_encrypted()
+    }
+
+    /// Gives it up.
+    pub(super) fn close(mut self, io: &mut Io) -> State {
+        self.link.cancel(&mut io.outgoing);
+        State::Closed(Ending::Closed)
+    }
+
+    fn has_lost_its_place(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.is_taken_back())
+    }
+
+    /// Goes on with the datagram that arrived, or starts.
+    pub(super) fn step(
+        mut self: Box<Self>,
+        datagram: Option<&[u8]>,
+        now: Instant,
+        io: &mut Io,
+    ) -> State {
+        if let Some(datagram) = datagram {
+            if let Some(of_handshake) = record::starts_encrypted(datagram) {
+                let count = if of_handshake {
+                    &mut self.encrypted_handshake
+                } else {
+                    &mut self.encrypted_other
+                };
+                *count += 1;
+                if *count > MOST_ENCRYPTED {
+                    io.counters.dropped(Dropped::TooEarly);
+                    return State::Handshaking(self);
+                }
+            }
+            self.again = None;
+            self.early |= record::has_encrypted_data(datagram);
+            // OpenSSL looks at its timer whenever it reads: here it is counted.
+            match self.link.retransmit(&mut io.outgoing) {
+                Step::Done(again) => io.note_retransmission(again),
+                Step::Broken(stack) => return io.fail(Failure::from_openssl(&stack)),
+                Step::Waiting | Step::Closed => {}
+            }
+        }
+        match self.link.handshake(datagram, &mut io.outgoing) {
+            Step::Done(()) => self.finish(now, io),
+            Step::Waiting => self.wait(now),
+            Step::Closed => io.fail(Failure::ClosedEarly),
+            Step::Broken(stack) => {
+                let refused = verification::refusal(self.link.ssl()).cloned();
+                io.fail(refused.unwrap_or_else(|| Failure::from_openssl(&stack)))
+            }
+        }
+    }
+
+    fn wait(mut self: Box<Self>, now: Instant) -> State {
+        self.retransmit_at = self.link.time_to_retransmission().map(|left| now + left);
+        if self.again.is_some() && self.link.is_exhausted() {
+            self.retransmit_at = Some(now + START_OVER);
+        }
+        State::Handshaking(self)
+    }
+
+    pub(super) fn handle_timeout(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
+        if self.has_lost_its_place() {
+            self.link.cancel(&mut io.outgoing);
+            return io.fail(Failure::TooManyPending);
+        }
+        if now >= self.deadline {
+            let after = now.saturating_duration_since(self.started);
+            let retransmissions = io.counters.get(Count::Retransmissions);
+            self.link.cancel(&mut io.outgoing);
+            return io.fail(Failure::TimedOut { after, retransmissions });
+        }
+        if self.link.is_exhausted()
+            && let Some(config) = self.again.take()
+        {
+            match client_link(&config) {
+                Ok(link) => self.link = link,
+                Err(stack) => return io.fail(Failure::from_openssl(&stack)),
+            }
+            io.note_retransmission(true);
+            let mut state = self.step(None, now, io);
+            if let State::Handshaking(state) = &mut state {
+                state.again = Some(config);
+            }
+            return state;
+        }
+        match self.link.retransmit(&mut io.outgoing) {
+            Step::Done(again) => {
+                io.note_retransmission(again);
+                self.wait(now)
+            }
+            Step::Waiting => self.wait(now),
+            Step::Closed => io.fail(Failure::ClosedEarly),
+            Step::Broken(stack) => io.fail(Failure::from_openssl(&stack)),
+        }
+    }
+
+    /// Both Finished messages are there.
+    fn finish(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
+        match admission::admit(self.link.ssl(), &self.expectation) {
+            Ok(()) => {
+                let took = now.saturating_duration_since(self.started).as_millis();
+                io.counters.add(Count::HandshakesCompleted, 1);
+                io.counters.add(Count::HandshakeMsec, u64::try_from(took).unwrap_or_default());
+                log::debug!(
+                    "handshake complete after {took} ms, {} retransmissions, {}",
+                    io.counters.get(Count::Retransmissions),
+                    self.link.ssl().current_cipher().map_or("no cipher", |cipher| cipher.name()),
+                );
+                // Application data may have come in the same datagram, or before the Finished.
+                let pending = self.early || self.link.has_pending();
+                let connected = Connected::new(self.link, self.limits.idle_timeout(), now);
+                if pending {
+                    connected.read(None, true, now, io)
+                } else {
+                    State::Connected(connected)
+                }
+            }
+            Err(failure) => {
+                // OpenSSL has no call for another alert at this point.
+                self.link.shutdown(&mut io.outgoing);
+                io.fail(failure)
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What is counted: by each session, and by a server over all that it ever had.
+
+use std::collections::BTreeMap;
+use std::ops::Index;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::failure::Reason;
+use crate::named::named;
+
+named! {
+    /// A counter.
+    pub enum Count {
+        /// Datagrams that came in, whatever was in them.
+        DatagramsReceived = "datagrams_received",
+        /// Their bytes.
+        BytesReceived = "bytes_received",
+        /// Datagrams that went out.
+        DatagramsSent = "datagrams_sent",
+        /// Their bytes.
+        BytesSent = "bytes_sent",
+        /// Packets of the application that came in.
+        PacketsReceived = "packets_received",
+        /// Packets of the application that went out.
+        PacketsSent = "packets_sent",
+        /// How often clients were asked to prove their address.
+        CookiesSent = "cookies_sent",
+        /// Handshakes that have begun.
+        HandshakesStarted = "handshakes_started",
+        /// Handshakes that have led to a connection.
+        HandshakesCompleted = "handshakes_completed",
+        /// How many milliseconds those took, all together.
+        HandshakeMsec = "handshake_msec",
+        /// How often a flight of a handshake went out again.
+        Retransmissions = "retransmissions",
+    }
+}
+
+named! {
+    /// Why a record was dropped.
+    pub enum Dropped {
+        /// It is not DTLS, or breaks a limit. What stands behind it in the datagram counts with it.
+        Malformed = "malformed",
+        /// It is encrypted, and not by the peer.
+        Forged = "forged",
+        /// It has been received before, or is so old that nobody can tell.
+        Replayed = "replayed",
+        /// It is encrypted and came before there were keys, and enough such records are kept already.
+        TooEarly = "too_early",
+        /// It has no meaning at this point.
+        Unexpected = "unexpected",
+    }
+}
+
+/// What was counted up to a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    counts: [u64; Count::ALL.len()],
+    dropped: [u64; Dropped::ALL.len()],
+    failed: [u64; Reason::ALL.len()],
+}
+
+impl Index<Count> for Stats {
+    type Output = u64;
+
+    fn index(&self, count: Count) -> &u64 {
+        &self.counts[count as usize]
+    }
+}
+
+impl Index<Dropped> for Stats {
+    type Output = u64;
+
+    fn index(&self, why: Dropped) -> &u64 {
+        &self.dropped[why as usize]
+    }
+}
+
+/// Handshakes that failed for this reason.
+impl Index<Reason> for Stats {
+    type Output = u64;
+
+    fn index(&self, why: Reason) -> &u64 {
+        &self.failed[why as usize]
+    }
+}
+
+impl Stats {
+    fn values(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.counts.iter_mut().chain(&mut self.dropped).chain(&mut self.failed)
+    }
+}
+
+impl std::ops::AddAssign for Stats {
+    fn add_assign(&mut self, mut other: Self) {
+        self.values().zip(other.values()).for_each(|(sum, value)| *sum += *value);
+    }
+}
+
+/// The counters of one session, or of a door. One thread at a time counts; any may look.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    counts: [AtomicU64; Count::ALL.len()],
+    dropped: [AtomicU64; Dropped::ALL.len()],
+    failed: [AtomicU64; Reason::ALL.len()],
+}
+
+/// Adds without a locked instruction, which is enough where one thread at a time does it.
+fn add(counter: &AtomicU64, number: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + number, Ordering::Relaxed);
+}
+
+impl Counters {
+    pub(crate) fn add(&self, count: Count, number: u64) {
+        add(&self.counts[count as usize], number);
+    }
+
+    pub(crate) fn get(&self, count: Count) -> u64 {
+        self.counts[count as usize].load(Ordering::Relaxed)
+    }
+
+    /// One datagram of so many bytes has come in.
+    pub(crate) fn received(&self, bytes: usize) {
+        self.add(Count::DatagramsReceived, 1);
+        self.add(Count::BytesReceived, u64::try_from(bytes).unwrap_or_default());
+    }
+
+    /// One datagram of so many bytes goes out.
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.add(Count::DatagramsSent, 1);
+        self.add(Count::BytesSent, u64::try_from(bytes).unwrap_or_default());
+    }
+
+    pub(crate) fn dropped(&self, why: Dropped) {
+        add(&self.dropped[why as usize], 1);
+    }
+
+    pub(crate) fn failed(&self, why: Reason) {
+        add(&self.failed[why as usize], 1);
+    }
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            counts: self.counts.each_ref().map(read),
+            dropped: self.dropped.each_ref().map(read),
+            failed: self.failed.each_ref().map(read),
+        }
+    }
+}
+
+/// What a server and all of its sessions have counted.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Accounts>);
+
+#[derive(Debug, Default)]
+struct Accounts {
+    /// What those have counted that are gone.
+    closed: Stats,
+    open: BTreeMap<u64, Arc<Counters>>,
+    opened: u64,
+}
+
+impl Ledger {
+    /// Counters whose values are part of the sum from now on.
+    pub(crate) fn open(self: &Arc<Self>) -> Account {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.opened += 1;
+        let (number, counters) = (accounts.opened, Arc::<Counters>::default());
+        accounts.open.insert(number, Arc::clone(&counters));
+        Account { number, counters, ledger: Some(Arc::clone(self)) }
+    }
+
+    /// The sum.
+    pub(crate) fn sum(&self) -> Stats {
+        let accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = accounts.closed;
+        accounts.open.values().for_each(|counters| sum += counters.snapshot());
+        sum
+    }
+}
+
+/// The counters of a session. Their values stay in the ledger when the session is gone.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    number: u64,
+    counters: Arc<Counters>,
+    /// A client's session is in none.
+    ledger: Option<Arc<Ledger>>,
+}
+
+impl std::ops::Deref for Account {
+    type Target = Counters;
+
+    fn deref(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Some(ledger) = &self.ledger {
+            let mut accounts = ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
+            accounts.open.remove(&self.number);
+            accounts.closed += self.counters.snapshot();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_keeps_what_closed_accounts_have_counted() {
+        let ledger = Arc::<Ledger>::default();
+        let (one, other) = (ledger.open(), ledger.open());
+        one.received(100);
+        one.failed(Reason::Timeout);
+        other.received(20);
+        other.dropped(Dropped::Forged);
+        assert_eq!(ledger.sum()[Count::BytesReceived], 120);
+        drop(one);
+        other.received(3);
+        let sum = ledger.sum();
+        assert_eq!((sum[Count::DatagramsReceived], sum[Count::BytesReceived]), (3, 123));
+        assert_eq!((sum[Reason::Timeout], sum[Dropped::Forged]), (1, 1));
+        assert_eq!(sum[Reason::Protocol], 0);
+        drop(other);
+        assert_eq!(ledger.sum(), sum);
+    }
+}
