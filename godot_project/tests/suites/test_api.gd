@@ -66,6 +66,7 @@ func test_our_own_methods() -> void:
 			+ " client_options: TLSOptions = null) -> enum Error"
 		),
 		"get_last_error() -> String const",
+		"is_session_reused() -> bool const",
 		"get_stats() -> Dictionary const",
 	]
 	for signature in server:
@@ -76,7 +77,7 @@ func test_our_own_methods() -> void:
 
 func test_there_are_no_other_methods() -> void:
 	equal(ClassDump.methods(SERVER).size(), 5, "methods of the server")
-	equal(ClassDump.methods(PEER).size(), 7, "methods of the peer")
+	equal(ClassDump.methods(PEER).size(), 8, "methods of the peer")
 	for name: StringName in [SERVER, PEER]:
 		equal(ClassDB.class_get_property_list(name, true), [] as Array[Dictionary], "properties")
 		equal(ClassDB.class_get_signal_list(name, true), [] as Array[Dictionary], "signals")

@@ -70,8 +70,9 @@ fn admit_server(ssl: &SslRef, verification: &Verification) -> Result<(), Failure
 }
 
 /// Whether OpenSSL has verified the peer's certificate. Its answer is also "OK" when nothing was
-/// verified, so the verified chain has to exist.
+/// verified, so the verified chain has to exist; a session that goes on has it from its beginning, and
+/// is one of this very configuration.
 fn is_verified(ssl: &SslRef) -> bool {
     let chain = ssl.verified_chain().is_some_and(|chain| !chain.is_empty());
-    ssl.verify_result() == X509VerifyResult::OK && chain
+    ssl.verify_result() == X509VerifyResult::OK && (chain || ssl.session_reused())
 }

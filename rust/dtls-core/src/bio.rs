@@ -178,7 +178,7 @@ impl Link {
         let before = outgoing.len();
         let result = step(self.lend(datagram, outgoing, |ssl| ffi::read(ssl, buffer)));
         // The last flight once more: the peer has lost it, and has few tries left to ask for it.
-        if outgoing.iter().nth(before).is_some_and(record::starts_last_flight) {
+        if outgoing.iter().nth(before).is_some_and(record::starts_flight) {
             outgoing.repeat_from(before);
         }
         result
@@ -272,6 +272,12 @@ impl Link {
             ffi::Timer::Retransmitted => Step::Done(true),
             ffi::Timer::Exhausted => Step::Broken(ErrorStack::get()),
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        ffi::tickets::keep_session(&mut self.ssl);
     }
 }
 

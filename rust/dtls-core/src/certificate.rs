@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
+use openssl::sha::sha256;
 use openssl::x509::X509;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 
@@ -105,7 +107,13 @@ impl Identity {
 
 /// The certificates that a chain may lead to, or be.
 #[derive(Clone)]
-pub struct TrustAnchors(Arc<X509Store>);
+pub struct TrustAnchors(Arc<Anchors>);
+
+struct Anchors {
+    store: X509Store,
+    /// SHA-256 of what each of them is.
+    digest: [u8; 32],
+}
 
 impl TrustAnchors {
     /// Trusts exactly `certificates`: authorities, intermediates or single servers.
@@ -144,23 +152,32 @@ impl TrustAnchors {
     fn build(certificates: &[X509]) -> Result<Self, ConfigError> {
         let fill = || {
             let mut store = X509StoreBuilder::new()?;
+            let mut digests = Vec::with_capacity(certificates.len());
             for certificate in certificates {
                 store.add_cert(certificate.clone())?;
+                digests.push(certificate.digest(MessageDigest::sha256())?.to_vec());
             }
-            Ok::<_, openssl::error::ErrorStack>(store.build())
+            // The order does not matter to a store.
+            digests.sort_unstable();
+            let digest = sha256(&digests.concat());
+            Ok::<_, openssl::error::ErrorStack>(Anchors { store: store.build(), digest })
         };
-        let store = fill().map_err(|error| ConfigError::UnreadableCertificate(reason(&error)))?;
-        Ok(Self(Arc::new(store)))
+        let anchors = fill().map_err(|error| ConfigError::UnreadableCertificate(reason(&error)))?;
+        Ok(Self(Arc::new(anchors)))
     }
 
     pub(crate) fn store(&self) -> &X509Store {
-        &self.0
+        &self.0.store
+    }
+
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        &self.0.digest
     }
 }
 
 impl std::fmt::Debug for TrustAnchors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TrustAnchors({})", self.0.all_certificates().len())
+        write!(f, "TrustAnchors({})", self.0.store.all_certificates().len())
     }
 }
 

@@ -1,8 +1,11 @@
 //! Configurations: one that exists is valid.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::sha::Sha256;
 use openssl::ssl::{
     SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
 };
@@ -13,6 +16,8 @@ use crate::error::{ConfigError, reason};
 use crate::ffi;
 use crate::peer_name::PeerName;
 use crate::record;
+use crate::resumption::Kept;
+use crate::ticket;
 use crate::verification::{self, ClientVerification, Verification};
 
 /// Largest packet of the application, in bytes: one record (RFC 5246 section 6.2.1). DTLS does not
@@ -20,7 +25,7 @@ use crate::verification::{self, ClientVerification, Verification};
 pub const MAX_PACKET: usize = 16 * 1024;
 
 /// What a connection may take in bytes and time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
     mtu: u32,
     handshake_timeout: Duration,
@@ -120,6 +125,7 @@ pub struct ServerConfig {
     pub(crate) limits: Limits,
     pub(crate) max_pending_handshakes: usize,
     identity: Identity,
+    resumption: bool,
 }
 
 impl ServerConfig {
@@ -131,11 +137,12 @@ impl ServerConfig {
     pub fn new(identity: &Identity) -> Result<Self, ConfigError> {
         let verification = ClientVerification::Nothing;
         Ok(Self {
-            context: server_context(identity, &verification)?,
+            context: server_context(identity, &verification, true)?,
             verification,
             limits: Limits::default(),
             max_pending_handshakes: MAX_PENDING_HANDSHAKES,
             identity: identity.clone(),
+            resumption: true,
         })
     }
 
@@ -144,8 +151,17 @@ impl ServerConfig {
     /// # Errors
     /// When OpenSSL fails.
     pub fn with_verification(self, verification: ClientVerification) -> Result<Self, ConfigError> {
-        let context = server_context(&self.identity, &verification)?;
+        let context = server_context(&self.identity, &verification, self.resumption)?;
         Ok(Self { context, verification, ..self })
+    }
+
+    /// The same server, which lets sessions be resumed, or does not. It does by default.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_resumption(self, resumption: bool) -> Result<Self, ConfigError> {
+        let context = server_context(&self.identity, &self.verification, resumption)?;
+        Ok(Self { context, resumption, ..self })
     }
 
     /// The same server with other limits.
@@ -173,6 +189,8 @@ pub struct ClientConfig {
     pub(crate) verification: Verification,
     pub(crate) server_name: Option<PeerName>,
     pub(crate) limits: Limits,
+    /// The session to resume, which the copies of a configuration share. `None`: it never does.
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 impl ClientConfig {
@@ -186,7 +204,8 @@ impl ClientConfig {
         server_name: Option<PeerName>,
     ) -> Result<Self, ConfigError> {
         let context = client_context(&verification, None)?;
-        Ok(Self { context, verification, server_name, limits: Limits::default() })
+        let (limits, kept) = (Limits::default(), Some(Arc::default()));
+        Ok(Self { context, verification, server_name, limits, kept })
     }
 
     /// The same client with a certificate of its own, all of whose chain is sent to a server that asks
@@ -196,7 +215,15 @@ impl ClientConfig {
     /// When OpenSSL refuses it, for example an RSA key under 2,048 bits.
     pub fn with_identity(self, identity: &Identity) -> Result<Self, ConfigError> {
         let context = client_context(&self.verification, Some(identity))?;
-        Ok(Self { context, ..self })
+        // What another identity has begun is not for this one to go on with.
+        let kept = self.kept.map(|_| Arc::default());
+        Ok(Self { context, kept, ..self })
+    }
+
+    /// The same client, which resumes the session of its last connection, or does not. It does by
+    /// default, and its copies share that session.
+    pub fn with_resumption(self, resumption: bool) -> Self {
+        Self { kept: resumption.then(Arc::default), ..self }
     }
 
     /// The same client with other limits.
@@ -208,12 +235,44 @@ impl ClientConfig {
 fn server_context(
     identity: &Identity,
     verification: &ClientVerification,
+    resumption: bool,
 ) -> Result<SslContext, ConfigError> {
     let mut context = new_context()?;
     show(&mut context, identity)?;
     verification::demand_of_client(&mut context, verification)?;
     cookie::bake_and_verify(&mut context);
+    context.set_session_id_context(&acceptance(identity, verification)?)?;
+    if resumption {
+        let lifetime = u32::try_from(ticket::SESSION_LIFETIME.as_secs()).unwrap_or(0);
+        ffi::tickets::seal_tickets(&mut context, lifetime)?;
+    } else {
+        context.set_options(SslOptions::NO_TICKET);
+    }
     Ok(context.build())
+}
+
+/// A digest of everything by which a server decides about a client, and of what it is itself. OpenSSL
+/// compares it before it goes on with an old session.
+fn acceptance(
+    identity: &Identity,
+    verification: &ClientVerification,
+) -> Result<[u8; 32], ErrorStack> {
+    let mut digest = Sha256::new();
+    match verification {
+        ClientVerification::Nothing => digest.update(&[0; 33]),
+        ClientVerification::Optional(anchors) => {
+            digest.update(&[1]);
+            digest.update(anchors.digest());
+        }
+        ClientVerification::Required(anchors) => {
+            digest.update(&[2]);
+            digest.update(anchors.digest());
+        }
+    }
+    for certificate in identity.certificates.as_slice() {
+        digest.update(&certificate.digest(MessageDigest::sha256())?);
+    }
+    Ok(digest.finish())
 }
 
 fn client_context(
@@ -280,7 +339,6 @@ fn new_context() -> Result<SslContextBuilder, ConfigError> {
     context.set_options(
         SslOptions::NO_QUERY_MTU
             | SslOptions::NO_RENEGOTIATION
-            | SslOptions::NO_TICKET
             | SslOptions::NO_COMPRESSION
             | SslOptions::CIPHER_SERVER_PREFERENCE,
     );

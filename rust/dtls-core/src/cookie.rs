@@ -3,17 +3,18 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use once_cell::sync::OnceCell;
 use openssl::error::ErrorStack;
-use openssl::ex_data::Index;
 use openssl::hash::MessageDigest;
 use openssl::memcmp;
 use openssl::pkey::{PKey, Private};
 use openssl::sign::Signer;
-use openssl::ssl::{Ssl, SslContextBuilder, SslRef};
+use openssl::ssl::SslContextBuilder;
+
+use crate::door;
+use crate::rotation::Rotation;
 
 /// Bytes of a cookie: one HMAC-SHA256.
 pub(crate) const LENGTH: usize = 32;
@@ -23,38 +24,24 @@ pub(crate) const LENGTH: usize = 32;
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// The secrets behind the cookies of one server.
-pub(crate) struct CookieJar(Mutex<Secrets>);
-
-struct Secrets {
-    current: PKey<Private>,
-    previous: Option<PKey<Private>>,
-    since: Instant,
-}
+pub(crate) struct CookieJar(Mutex<Rotation<PKey<Private>>>);
 
 impl CookieJar {
     /// A jar with a new random secret.
     pub(crate) fn new(now: Instant) -> Result<Self, ErrorStack> {
-        Ok(Self(Mutex::new(Secrets { current: new_secret()?, previous: None, since: now })))
+        Ok(Self(Mutex::new(Rotation::new(new_secret()?, LIFETIME, now))))
     }
 
     /// Takes a new secret if the current one has served its time.
     pub(crate) fn rotate(&self, now: Instant) -> Result<(), ErrorStack> {
         let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = now.saturating_duration_since(secrets.since);
-        if age < LIFETIME {
-            return Ok(());
-        }
-        let retired = std::mem::replace(&mut secrets.current, new_secret()?);
-        // After two lifetimes without a client its cookies are too old as well.
-        secrets.previous = (age < 2 * LIFETIME).then_some(retired);
-        secrets.since = now;
-        Ok(())
+        secrets.rotate(now, new_secret)
     }
 
     /// The cookie for `peer`.
     pub(crate) fn bake(&self, peer: SocketAddr) -> Result<[u8; LENGTH], ErrorStack> {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        mac(&secrets.current, peer)
+        mac(secrets.current(), peer)
     }
 
     /// Whether `cookie` was made for `peer`, by the current secret or the one before.
@@ -63,8 +50,7 @@ impl CookieJar {
             return Ok(false);
         }
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = [Some(&secrets.current), secrets.previous.as_ref()];
-        for secret in known.into_iter().flatten() {
+        for secret in secrets.known() {
             if memcmp::eq(&mac(secret, peer)?, cookie) {
                 return Ok(true);
             }
@@ -93,38 +79,13 @@ fn mac(secret: &PKey<Private>, peer: SocketAddr) -> Result<[u8; LENGTH], ErrorSt
     Ok(cookie)
 }
 
-/// Who the SSL object is listening to.
-struct Visitor {
-    address: SocketAddr,
-    cookies: Arc<CookieJar>,
-}
-
-fn index() -> Result<Index<Ssl, Visitor>, ErrorStack> {
-    static INDEX: OnceCell<Index<Ssl, Visitor>> = OnceCell::new();
-    INDEX.get_or_try_init(Ssl::new_ex_index).copied()
-}
-
-/// Tells the cookie callbacks who is at the door.
-pub(crate) fn greet(
-    ssl: &mut SslRef,
-    address: SocketAddr,
-    cookies: &Arc<CookieJar>,
-) -> Result<(), ErrorStack> {
-    let index = index()?;
-    match ssl.ex_data_mut(index) {
-        Some(visitor) => visitor.address = address,
-        None => ssl.set_ex_data(index, Visitor { address, cookies: Arc::clone(cookies) }),
-    }
-    Ok(())
-}
-
 /// Sets the cookie callbacks on a server's context.
 pub(crate) fn bake_and_verify(context: &mut SslContextBuilder) {
     // rust-openssl's trampolines let a panic through to C.
     context.set_cookie_generate_cb(|ssl, buffer| {
         let bake = || {
-            let visitor = ssl.ex_data(index().ok()?)?;
-            let cookie = visitor.cookies.bake(visitor.address).ok()?;
+            let visitor = door::visitor(ssl)?;
+            let cookie = visitor.lobby.cookies.bake(visitor.address).ok()?;
             buffer.get_mut(..cookie.len())?.copy_from_slice(&cookie);
             Some(cookie.len())
         };
@@ -133,13 +94,11 @@ pub(crate) fn bake_and_verify(context: &mut SslContextBuilder) {
     });
     context.set_cookie_verify_cb(|ssl, cookie| {
         let verify = || {
-            let visitor = ssl.ex_data(index().ok()?)?;
-            visitor.cookies.verify(visitor.address, cookie).ok()
+            let visitor = door::visitor(ssl)?;
+            visitor.lobby.cookies.verify(visitor.address, cookie).ok()
         };
         catch_unwind(AssertUnwindSafe(verify)).ok().flatten().unwrap_or(false)
     });
-    // Before the first handshake, so that a callback never has to make it.
-    let _made_on_first_use_otherwise = index();
 }
 
 #[cfg(test)]

@@ -16,16 +16,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use once_cell::sync::OnceCell;
 use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
+use openssl::ssl::{Ssl, SslRef};
 
 use crate::bio::Link;
 use crate::config::ServerConfig;
-use crate::cookie::{self, CookieJar};
+use crate::cookie::CookieJar;
 use crate::datagrams::Datagrams;
 use crate::error::ConfigError;
 use crate::failure::Role;
 use crate::ffi::Listen;
 use crate::stats::Ledger;
+use crate::ticket::TicketKeys;
 use crate::{record, verification};
 
 /// What came of a datagram at the door.
@@ -47,7 +51,8 @@ pub(crate) struct Door {
 
 /// What is behind the door and stays when the configuration changes.
 pub(crate) struct Lobby {
-    cookies: Arc<CookieJar>,
+    pub(crate) cookies: CookieJar,
+    pub(crate) tickets: TicketKeys,
     /// What the server has counted.
     pub(crate) ledger: Arc<Ledger>,
     /// Unfinished handshakes, the oldest first; also some that have been finished since.
@@ -68,10 +73,14 @@ impl Place {
 }
 
 impl Lobby {
-    /// A new one, with cookies of its own.
+    /// A new one, with secrets of its own.
     pub(crate) fn new(now: Instant) -> Result<Arc<Self>, ErrorStack> {
-        let cookies = Arc::new(CookieJar::new(now)?);
-        Ok(Arc::new(Self { cookies, ledger: Arc::default(), pending: Mutex::default() }))
+        Ok(Arc::new(Self {
+            cookies: CookieJar::new(now)?,
+            tickets: TicketKeys::new(now)?,
+            ledger: Arc::default(),
+            pending: Mutex::default(),
+        }))
     }
 }
 
@@ -94,14 +103,14 @@ impl Door {
         if !record::is_client_hello(datagram) {
             return Ok(Knock::Noise);
         }
-        let cookies = &self.lobby.cookies;
-        cookies.rotate(now)?;
+        self.lobby.cookies.rotate(now)?;
+        self.lobby.tickets.rotate(now)?;
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         let mut link = match listener.take() {
             Some(link) => link,
             None => self.new_listener()?,
         };
-        cookie::greet(link.ssl_mut(), peer, cookies)?;
+        greet(link.ssl_mut(), peer, &self.lobby)?;
         let before = outgoing.len();
         match link.listen(datagram, outgoing) {
             Listen::Verified => {
@@ -140,4 +149,29 @@ impl Door {
         pending.push_back(Arc::downgrade(&place));
         place
     }
+}
+
+/// Who is at the door, as the callbacks of an SSL object see it.
+pub(crate) struct Visitor {
+    pub(crate) address: SocketAddr,
+    pub(crate) lobby: Arc<Lobby>,
+}
+
+fn index() -> Result<Index<Ssl, Visitor>, ErrorStack> {
+    static INDEX: OnceCell<Index<Ssl, Visitor>> = OnceCell::new();
+    INDEX.get_or_try_init(Ssl::new_ex_index).copied()
+}
+
+fn greet(ssl: &mut SslRef, address: SocketAddr, lobby: &Arc<Lobby>) -> Result<(), ErrorStack> {
+    let index = index()?;
+    match ssl.ex_data_mut(index) {
+        Some(visitor) => visitor.address = address,
+        None => ssl.set_ex_data(index, Visitor { address, lobby: Arc::clone(lobby) }),
+    }
+    Ok(())
+}
+
+/// Whom `ssl` was told about.
+pub(crate) fn visitor(ssl: &SslRef) -> Option<&Visitor> {
+    ssl.ex_data(index().ok()?)
 }

@@ -30,9 +30,12 @@ mod named;
 mod peer_name;
 mod record;
 mod replay;
+mod resumption;
+mod rotation;
 mod session;
 mod stats;
 mod text;
+mod ticket;
 mod verification;
 
 pub use acceptor::{Accepted, Acceptor};

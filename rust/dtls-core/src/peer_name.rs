@@ -16,7 +16,7 @@ const LONGEST_DNS_NAME: usize = 253;
 const MOST_NAMES_SHOWN: usize = 8;
 
 /// A host name or an IP address, as a certificate can hold it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PeerName {
     /// Matched against the DNS names of the certificate (RFC 6125), and sent to the server as SNI.
     Dns(String),

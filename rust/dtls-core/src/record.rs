@@ -175,9 +175,11 @@ pub(crate) fn starts_encrypted(datagram: &[u8]) -> Option<bool> {
     (record.number.epoch() != 0).then_some(record.content == HANDSHAKE)
 }
 
-/// Whether `datagram`, which was written here, starts with a ChangeCipherSpec.
-pub(crate) fn starts_last_flight(datagram: &[u8]) -> bool {
-    split_record(datagram).is_some_and(|(record, _)| record.content == CHANGE_CIPHER_SPEC)
+/// Whether `datagram`, which was written here, starts with a part of a handshake that is not encrypted.
+pub(crate) fn starts_flight(datagram: &[u8]) -> bool {
+    split_record(datagram).is_some_and(|(record, _)| {
+        record.number.epoch() == 0 && matches!(record.content, CHANGE_CIPHER_SPEC | HANDSHAKE)
+    })
 }
 
 /// The bits of a record's number that are its sequence number.

@@ -34,6 +34,7 @@ use crate::datagrams::Datagrams;
 use crate::door::{Door, Knock};
 use crate::error::ConfigError;
 use crate::failure::Failure;
+use crate::resumption::Kept;
 use crate::stats::{Account, Count, Dropped, Stats};
 use crate::{ffi, record};
 
@@ -76,11 +77,18 @@ pub struct Session {
     state: State,
     io: Io,
     limits: Limits,
-    /// Where it came in; a client's session has no such thing.
-    entrance: Option<Entrance>,
+    origin: Origin,
 }
 
-/// How a server's session came about.
+/// How a session came about.
+enum Origin {
+    /// A client began it. `None` if it is not to be resumed.
+    Client(Option<Arc<Kept>>),
+    /// A client came in.
+    Server(Entrance),
+}
+
+/// Where a server's session came in.
 struct Entrance {
     door: Arc<Door>,
     peer: SocketAddr,
@@ -130,7 +138,8 @@ impl Session {
     /// When OpenSSL fails.
     pub fn connect(config: &ClientConfig, now: Instant) -> Result<Self, ConfigError> {
         let handshaking = Handshaking::of_client(config, now)?;
-        Ok(Self::start(handshaking, config.limits, None, Account::default(), now))
+        let origin = Origin::Client(config.kept.clone());
+        Ok(Self::start(handshaking, config.limits, origin, Account::default(), now))
     }
 
     /// The session of the client at `peer` whose ClientHello, `hello`, `link` has verified.
@@ -144,20 +153,21 @@ impl Session {
         let handshaking = Handshaking::of_server(link, &door, now);
         let (limits, counters) = (door.config.limits, door.lobby.ledger.open());
         let random = record::client_random(hello);
-        Self::start(handshaking, limits, Some(Entrance { door, peer, random }), counters, now)
+        let origin = Origin::Server(Entrance { door, peer, random });
+        Self::start(handshaking, limits, origin, counters, now)
     }
 
     fn start(
         handshaking: Box<Handshaking>,
         limits: Limits,
-        entrance: Option<Entrance>,
+        origin: Origin,
         counters: Account,
         now: Instant,
     ) -> Self {
         counters.add(Count::HandshakesStarted, 1);
         let mut io = Io { counters, ..Io::default() };
         let state = handshaking.step(None, now, &mut io);
-        Self { state, io, limits, entrance }
+        Self { state, io, limits, origin }
     }
 
     /// How it stands.
@@ -215,15 +225,16 @@ impl Session {
 
     /// Whether `datagram` is a ClientHello, and not the one that this session began with.
     fn is_of_another_attempt(&self, datagram: &[u8]) -> bool {
-        self.entrance.as_ref().is_some_and(|entrance| {
-            let random = record::client_random(datagram);
-            random.is_some() && random != entrance.random
-        })
+        let Origin::Server(entrance) = &self.origin else {
+            return false;
+        };
+        let random = record::client_random(datagram);
+        random.is_some() && random != entrance.random
     }
 
     /// Answers the ClientHello of a client that may have started again, or of a stranger who says so.
     fn handle_restart(&mut self, datagram: &[u8], now: Instant) {
-        let Some(Entrance { door, peer, .. }) = &self.entrance else {
+        let Origin::Server(Entrance { door, peer, .. }) = &self.origin else {
             return;
         };
         match door.knock(*peer, datagram, &mut self.io.outgoing, now) {
@@ -286,7 +297,7 @@ impl Session {
             }
             Step::Waiting | Step::Closed => Err(SendError::NotConnected),
             Step::Broken(stack) => {
-                self.state = State::Failed(Failure::from_openssl(&stack));
+                self.advance(|_, _| State::Failed(Failure::from_openssl(&stack)));
                 Err(SendError::NotConnected)
             }
         }
@@ -306,6 +317,12 @@ impl Session {
     /// Whether so much waits for the application that datagrams should be left where they are.
     pub fn is_full(&self) -> bool {
         self.io.received_bytes >= RECEIVE_QUEUE
+    }
+
+    /// Whether it goes on with the session of an earlier connection, so that certificates were not
+    /// shown again. `false` before it is connected.
+    pub fn is_resumed(&self) -> bool {
+        matches!(&self.state, State::Connected(state) if state.link.ssl().session_reused())
     }
 
     /// What the session has counted.
@@ -345,6 +362,9 @@ impl Session {
         // What stands here while it runs is seen by no one.
         let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
         self.state = transition(state, &mut self.io);
+        if let (State::Failed(_), Origin::Client(Some(kept))) = (&self.state, &self.origin) {
+            kept.forget();
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 //! since OpenSSL itself remembers only "certificate verify failed".
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use once_cell::sync::OnceCell;
+use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef, SslVerifyMode};
@@ -59,6 +61,8 @@ struct Examination {
     role: Role,
     name: Option<PeerName>,
     refused: OnceCell<Failure>,
+    /// When the first of the certificates that were accepted expires, in seconds since 1970.
+    expiry: AtomicI64,
 }
 
 fn index() -> Result<Index<Ssl, Examination>, ErrorStack> {
@@ -122,8 +126,25 @@ pub(crate) fn begin(
     name: Option<&PeerName>,
 ) -> Result<(), ErrorStack> {
     let name = name.cloned();
-    ssl.set_ex_data(index()?, Examination { role, name, refused: OnceCell::new() });
+    let (refused, expiry) = (OnceCell::new(), AtomicI64::new(i64::MAX));
+    ssl.set_ex_data(index()?, Examination { role, name, refused, expiry });
     Ok(())
+}
+
+/// When the first of the peer's certificates expires, in seconds since 1970; never, if none was
+/// verified.
+pub(crate) fn expiry(ssl: &SslRef) -> i64 {
+    let examination = index().ok().and_then(|index| ssl.ex_data(index));
+    examination.map_or(i64::MAX, |it| it.expiry.load(Ordering::Relaxed))
+}
+
+/// Whether a time, in seconds since 1970, is still to come.
+pub(crate) fn is_in_future(seconds: i64) -> bool {
+    let compare = || {
+        let (now, then) = (Asn1Time::days_from_now(0)?, Asn1Time::from_unix(seconds)?);
+        Ok::<_, ErrorStack>(now < then)
+    };
+    seconds == i64::MAX || compare().unwrap_or(false)
 }
 
 /// Why the peer's certificate was refused, if it was.
@@ -137,6 +158,7 @@ fn judge(index: Index<Ssl, Examination>, accepted: bool, store: &mut X509StoreCo
         return false;
     };
     let Some(failure) = examination.objection(accepted, store) else {
+        examination.note_expiry(store);
         return true;
     };
     let mismatch = matches!(failure, Failure::HostnameMismatch { .. });
@@ -170,5 +192,17 @@ impl Examination {
             wanted: wanted.to_string(),
             presented: certificate.map_or_else(|| "none".to_owned(), names_of),
         })
+    }
+
+    /// Notes until when the certificate is valid that OpenSSL is looking at.
+    fn note_expiry(&self, store: &X509StoreContextRef) {
+        let expiry = || {
+            let since_1970 =
+                Asn1Time::from_unix(0).ok()?.diff(store.current_cert()?.not_after()).ok()?;
+            Some(i64::from(since_1970.days) * 86_400 + i64::from(since_1970.secs))
+        };
+        // Unknown is over.
+        let expiry = expiry().unwrap_or(0);
+        self.expiry.fetch_min(expiry, Ordering::Relaxed);
     }
 }

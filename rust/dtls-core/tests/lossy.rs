@@ -79,7 +79,7 @@ impl Setup {
         };
         let client = pki::verifying().with_limits(limits);
         let server = server.with_limits(limits);
-        Self { server, client, packets: 10, size: 400, pause: ms(50) }
+        Self { server, client, packets: 10, size: 400, pause: ms(50), resumes: false }
     }
 }
 
@@ -104,6 +104,11 @@ fn mutual(setup: Setup) -> Setup {
     let server = setup.server.with_verification(verification).expect("a usable configuration");
     let client = setup.client.with_identity(&pki::identity(&issued)).expect("a usable identity");
     Setup { server, client, ..setup }
+}
+
+/// The same, when the two have met before.
+fn resumed(setup: Setup) -> Setup {
+    Setup { resumes: true, ..setup }
 }
 
 /// The seeds to run with, and whether it is a single one that was asked for.
@@ -254,6 +259,21 @@ fn client_certificates_on_a_path_of_576_bytes() {
 }
 
 #[test]
+fn resumption() {
+    all_seeds("30 % lost, resumed", &resumed(usual(Three)), losing(0.3)).assert_all_completed();
+    all_seeds("everything at once, resumed", &resumed(usual(Three)), EVERYTHING)
+        .assert_all_completed();
+    let setup = resumed(mutual(usual(Three)));
+    all_seeds("30 % lost, resumed, certificates", &setup, losing(0.3)).assert_all_completed();
+}
+
+#[test]
+fn resumption_and_half_of_it_lost() {
+    let handshakes = all_seeds("50 % lost, resumed", &resumed(usual(Three)), losing(0.5));
+    handshakes.assert_90_percent_completed();
+}
+
+#[test]
 fn bursts() {
     all_seeds("20 % lost in bursts of 3", &usual(One), BURSTS).assert_all_completed();
     let three = all_seeds("20 % lost in bursts of 3, chain of three", &usual(Three), BURSTS);
@@ -329,6 +349,11 @@ fn any_one_datagram_with_a_client_certificate_costs_one_timeout_at_most() {
     assert_one_datagram_costs_one_timeout(&mutual(usual(Three)), 4);
 }
 
+#[test]
+fn any_one_datagram_of_a_resumption_costs_one_timeout_at_most() {
+    assert_one_datagram_costs_one_timeout(&resumed(usual(Three)), 2);
+}
+
 /// A server may send much before its client has heard that they are connected.
 #[test]
 fn any_one_datagram_costs_one_timeout_at_most_while_packets_come() {
@@ -345,7 +370,7 @@ fn assert_one_datagram_costs_one_timeout(setup: &Setup, least_to_client: u64) {
             panic!("nothing was lost");
         };
         assert!(to_server >= 3, "two ClientHellos and a flight");
-        assert!(to_client >= least_to_client, "a chain that does not fit one datagram");
+        assert!(to_client >= least_to_client, "HelloVerifyRequest and the server's flights");
         for (direction, count) in
             [(Direction::ToServer, to_server), (Direction::ToClient, to_client)]
         {

@@ -1,9 +1,9 @@
 //! The engine's keys, certificates and TLS options, made into what `dtls-core` takes.
 //!
-//! The engine gives a chain back wrong: `X509Certificate.save()` and `save_to_string()` write the
-//! first certificate once for every certificate of the chain (`cert.raw` inside the loop over `crt`
-//! in `modules/mbedtls/crypto_mbedtls.cpp`). So a chain is read again from the file that the resource
-//! was loaded from, and where there is no such file the call fails instead of sending half a chain.
+//! A client's configuration is kept for its next connection, under everything that it was made from.
+
+use std::num::NonZeroUsize;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use dtls_core::{
     Certificates, ClientConfig, ConfigError, Identity, Limits, PeerName, ServerConfig,
@@ -12,8 +12,10 @@ use dtls_core::{
 use godot::classes::{CryptoKey, FileAccess, Os, ProjectSettings, TlsOptions, X509Certificate};
 use godot::global::Error;
 use godot::obj::{Gd, Singleton};
+use lru::LruCache;
 use once_cell::sync::OnceCell;
 
+use crate::saved::Saved;
 use crate::settings;
 
 /// The project setting by which the engine lets a project bring its own roots.
@@ -99,9 +101,9 @@ pub(crate) fn server(
 ) -> Result<ServerConfig, CredentialError> {
     let key = private_key(key)?;
     let certificate = certificate.ok_or(CredentialError::Null("certificate"))?;
-    let mut certificates = read(&certificate, "certificate")?;
+    let mut certificates = Saved::new(&certificate, "certificate")?.certificates()?;
     if let Some(chain) = chain {
-        certificates.append(read(&chain, "chain")?);
+        certificates.append(Saved::new(&chain, "chain")?.certificates()?);
     }
     let identity = Identity::new(key.as_bytes(), certificates)?;
     Ok(ServerConfig::new(&identity)?.with_limits(limits()?))
@@ -125,14 +127,13 @@ pub(crate) fn client(
     trusted: Option<Gd<X509Certificate>>,
 ) -> Result<ClientConfig, CredentialError> {
     let name = host_name_of(host_name)?;
-    let verification = match (validate, name.clone(), trusted) {
-        (false, _, _) => Verification::Nothing,
+    let trust = match (validate, &name, trusted) {
+        (false, _, _) => Trust::Nothing,
         (true, None, None) => return Err(CredentialError::NoHostNameOrTrust),
-        (true, None, Some(trusted)) => Verification::Chain(anchors(&trusted)?),
-        (true, Some(name), Some(trusted)) => Verification::ChainAndName(anchors(&trusted)?, name),
-        (true, Some(name), None) => Verification::ChainAndName(default_anchors()?, name),
+        (true, Some(_), None) => default_trust(),
+        (true, _, Some(trusted)) => Trust::Certificate(Saved::new(&trusted, TRUSTED)?),
     };
-    Ok(ClientConfig::new(verification, name)?.with_limits(limits()?))
+    client_config(ClientKey { trust, name, verify_name: true, limits: limits()? })
 }
 
 /// The configuration of a client by `TLSOptions`, with the meaning that they have for the engine.
@@ -149,11 +150,11 @@ pub(crate) fn client_by_options(
     let trusted = options.get_trusted_ca_chain();
     if options.is_unsafe_client() {
         let name = host_name_of(host_name)?;
-        let verification = match trusted {
-            Some(trusted) => Verification::Chain(anchors(&trusted)?),
-            None => Verification::Nothing,
+        let trust = match trusted {
+            Some(trusted) => Trust::Certificate(Saved::new(&trusted, TRUSTED)?),
+            None => Trust::Nothing,
         };
-        return Ok(ClientConfig::new(verification, name)?.with_limits(limits()?));
+        return client_config(ClientKey { trust, name, verify_name: false, limits: limits()? });
     }
     let replaced = options.get_common_name_override().to_string();
     let name = if replaced.is_empty() { host_name } else { &replaced };
@@ -188,92 +189,78 @@ fn private_key(key: Option<Gd<CryptoKey>>) -> Result<String, CredentialError> {
     Ok(key.save_to_string().to_string())
 }
 
-fn anchors(certificate: &Gd<X509Certificate>) -> Result<TrustAnchors, CredentialError> {
-    Ok(TrustAnchors::new(&read(certificate, "certificate to trust")?)?)
+/// What a certificate to trust is called in errors.
+const TRUSTED: &str = "certificate to trust";
+
+/// Whom a client trusts.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Trust {
+    /// Everyone.
+    Nothing,
+    /// This certificate, and what is behind it.
+    Certificate(Saved),
+    /// What the project has in this file, by its path.
+    Bundle(String, Vec<u8>),
+    /// What the system trusts.
+    System,
 }
 
-/// Every certificate of an engine object, or an error.
-fn read(
-    certificate: &Gd<X509Certificate>,
-    what: &'static str,
-) -> Result<Certificates, CredentialError> {
-    let text = saved(certificate, what)?;
-    if is_empty(&text) {
-        return Err(CredentialError::Empty(what));
-    }
-    let given = Certificates::parse(&text)?;
-    let count = given.len();
-    if !given.are_copies() {
-        return Ok(given);
-    }
-    let path = certificate.get_path();
-    if path.is_empty() {
-        return if count == 1 {
-            Ok(given)
-        } else {
-            Err(CredentialError::ChainLost { what, count })
-        };
-    }
-    // The engine leaves out what it cannot read, such as Ed25519 certificates and a block that was cut
-    // off, so the file can have more than the object.
-    let file = FileAccess::get_file_as_bytes(&path).to_vec();
-    match Certificates::parse(&file) {
-        Ok(all) if !all.starts_like(&given) && count == 1 => Ok(given),
-        Ok(all) if !all.starts_like(&given) => {
-            Err(CredentialError::Changed { what, path: path.to_string() })
-        }
-        Ok(all) if all.len() > 1 && all.are_copies() => {
-            Err(CredentialError::Copies { what, path: path.to_string() })
-        }
-        Ok(all) if all.len() >= count && !is_cut_off(&file) => Ok(all),
-        // Not a file of certificates: a .tres, or a file that is gone.
-        Err(ConfigError::NoCertificate) if count == 1 => Ok(given),
-        _ => Err(CredentialError::Incomplete { what, path: path.to_string() }),
-    }
+/// All that makes one client's configuration differ from another.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ClientKey {
+    trust: Trust,
+    name: Option<PeerName>,
+    verify_name: bool,
+    limits: Limits,
 }
 
-/// Whether a certificate in `pem` begins and does not end.
-fn is_cut_off(pem: &[u8]) -> bool {
-    let count = |line: &[u8]| pem.windows(line.len()).filter(|window| *window == line).count();
-    count(b"-----BEGIN CERTIFICATE-----") != count(b"-----END CERTIFICATE-----")
-}
+/// How many configurations of clients are kept.
+const MOST_CONFIGS: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
 
-/// The PEM text of an engine object, by way of a scratch file: `save_to_string()` leaves a NUL in the
-/// text, over which the engine prints an error.
-fn saved(
-    certificate: &Gd<X509Certificate>,
-    what: &'static str,
-) -> Result<Vec<u8>, CredentialError> {
-    let unreadable = |why: String| CredentialError::Unreadable(what, why);
-    let scratch = tempfile::tempdir().map_err(|error| unreadable(error.to_string()))?;
-    let path = scratch.path().join("certificate.crt");
-    let text = path
-        .to_str()
-        .ok_or_else(|| unreadable("the path of the temporary folder is not UTF-8".to_owned()))?;
-    match certificate.clone().save(text) {
-        Error::OK => std::fs::read(&path).map_err(|error| unreadable(error.to_string())),
-        error => Err(unreadable(format!("{error:?}"))),
+/// The configuration for `key`: the one that was made for it before, if it still is there. So its
+/// certificates are read once, and its next connection can resume the session of the last.
+fn client_config(key: ClientKey) -> Result<ClientConfig, CredentialError> {
+    static CONFIGS: LazyLock<Mutex<LruCache<ClientKey, ClientConfig>>> =
+        LazyLock::new(|| Mutex::new(LruCache::new(MOST_CONFIGS)));
+
+    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(config) = configs.get(&key) {
+        return Ok(config.clone());
     }
-}
-
-/// Whether there is nothing between the lines that begin and end a certificate, which is what the
-/// engine writes for an X509Certificate that was never loaded.
-fn is_empty(pem: &[u8]) -> bool {
-    let mut lines = pem.split(|byte| *byte == b'\n');
-    lines.all(|line| line.trim_ascii().is_empty() || line.starts_with(b"-----"))
+    let anchors = match &key.trust {
+        Trust::Nothing => None,
+        Trust::Certificate(saved) => Some(TrustAnchors::new(&saved.certificates()?)?),
+        Trust::Bundle(path, text) => Some(bundle(path, text)?),
+        Trust::System => Some(system_anchors()?),
+    };
+    let verification = match (anchors, key.name.clone().filter(|_| key.verify_name)) {
+        (None, _) => Verification::Nothing,
+        (Some(anchors), None) => Verification::Chain(anchors),
+        (Some(anchors), Some(name)) => Verification::ChainAndName(anchors, name),
+    };
+    let config = ClientConfig::new(verification, key.name.clone())?.with_limits(key.limits);
+    configs.put(key, config.clone());
+    Ok(config)
 }
 
 /// Whom a client trusts that was not told: the project's bundle, or else the system.
-fn default_anchors() -> Result<TrustAnchors, CredentialError> {
-    static SYSTEM: OnceCell<TrustAnchors> = OnceCell::new();
-
+fn default_trust() -> Trust {
     let setting = ProjectSettings::singleton().get_setting(BUNDLE_SETTING);
     let path = setting.try_to::<godot::builtin::GString>().unwrap_or_default();
-    if !path.is_empty() {
-        let file = FileAccess::get_file_as_bytes(&path).to_vec();
-        let bundle = Certificates::parse(&file).and_then(|all| TrustAnchors::new(&all));
-        return bundle.map_err(|why| CredentialError::BadBundle(path.to_string(), why.to_string()));
+    if path.is_empty() {
+        return Trust::System;
     }
+    Trust::Bundle(path.to_string(), FileAccess::get_file_as_bytes(&path).to_vec())
+}
+
+fn bundle(path: &str, text: &[u8]) -> Result<TrustAnchors, CredentialError> {
+    let anchors = Certificates::parse(text).and_then(|all| TrustAnchors::new(&all));
+    anchors.map_err(|why| CredentialError::BadBundle(path.to_owned(), why.to_string()))
+}
+
+fn system_anchors() -> Result<TrustAnchors, CredentialError> {
+    static SYSTEM: OnceCell<TrustAnchors> = OnceCell::new();
+
     let anchors = SYSTEM.get_or_try_init(|| {
         let bundle = Os::singleton().get_system_ca_certificates().to_string();
         let (anchors, unreadable) =

@@ -8,6 +8,7 @@ mod gdext_private;
 mod logging;
 mod names;
 mod peer;
+mod saved;
 mod server;
 mod settings;
 mod stats;
@@ -26,6 +27,12 @@ unsafe impl ExtensionLibrary for Addon {
             gdext_private::register_status();
             settings::register();
             logging::start();
+        }
+    }
+
+    fn on_stage_deinit(stage: InitStage) {
+        if stage == InitStage::Scene {
+            saved::clean_up();
         }
     }
 }

@@ -369,6 +369,17 @@ impl PacketPeerDtls {
         self.last_error.clone()
     }
 
+    /// Whether this connection goes on with the session of an earlier one to the same server, which takes
+    /// a fraction of the time: no certificate is shown or verified again. [code]false[/code] before the
+    /// status is [code]STATUS_CONNECTED[/code].
+    ///
+    /// A session is resumed within an hour, by a client that connects with the same arguments, if the
+    /// server has the same certificate and demands as before.
+    #[func]
+    fn is_session_reused(&self) -> bool {
+        self.session().is_some_and(Session::is_resumed)
+    }
+
     /// What was counted since this connection was begun; all zero without one. The values are whole
     /// numbers, under the keys:
     ///

@@ -18,6 +18,8 @@ pub enum Validity {
     Expired,
     /// From tomorrow.
     NotYetValid,
+    /// Since yesterday, for so many seconds from now.
+    Seconds(u32),
 }
 
 impl Validity {
@@ -28,6 +30,7 @@ impl Validity {
             Self::Valid => (now - day, now + year),
             Self::Expired => (now - year, now - day),
             Self::NotYetValid => (now + day, now + year),
+            Self::Seconds(seconds) => (now - day, now + Duration::seconds(seconds.into())),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Connected {
                     break;
                 }
             }
-            let answered = io.outgoing.iter().nth(sent).is_some_and(record::starts_last_flight);
+            let answered = io.outgoing.iter().nth(sent).is_some_and(record::starts_flight);
             io.note_retransmission(answered);
             self.note_dropped(datagram.unwrap_or_default(), delivered, answered, &io.counters);
             State::Connected(self)

@@ -11,6 +11,7 @@ use crate::config::{ClientConfig, Limits};
 use crate::door::{Door, Place};
 use crate::failure::{Failure, Role};
 use crate::peer_name::PeerName;
+use crate::resumption::Kept;
 use crate::stats::{Count, Dropped};
 use crate::{record, verification};
 
@@ -30,6 +31,8 @@ pub(super) struct Handshaking {
     link: Link,
     expectation: Expectation,
     limits: Limits,
+    /// Where a client keeps its session, if it does.
+    kept: Option<Arc<Kept>>,
     /// A server's session may go on only as long as this has not been taken back.
     place: Option<Arc<Place>>,
     started: Instant,
@@ -47,7 +50,7 @@ pub(super) struct Handshaking {
 }
 
 /// A client's SSL object.
-fn client_link(config: &ClientConfig) -> Result<Link, ErrorStack> {
+fn client_link(config: &ClientConfig, now: Instant) -> Result<Link, ErrorStack> {
     let mut link = Link::new(&config.context, config.limits.mtu())?;
     let ssl = link.ssl_mut();
     ssl.set_connect_state();
@@ -55,16 +58,20 @@ fn client_link(config: &ClientConfig) -> Result<Link, ErrorStack> {
         ssl.set_hostname(name)?;
     }
     verification::begin(ssl, Role::Server, config.verification.name())?;
+    if let Some(kept) = &config.kept {
+        kept.offer(ssl, now);
+    }
     Ok(link)
 }
 
 impl Handshaking {
     /// That of a client, which has not sent anything yet.
     pub(super) fn of_client(config: &ClientConfig, now: Instant) -> Result<Box<Self>, ErrorStack> {
-        let link = client_link(config)?;
+        let link = client_link(config, now)?;
         let expectation = Expectation::Server(config.verification.clone());
         let mut handshaking = Self::new(link, expectation, config.limits, now);
         handshaking.again = Some(config.clone());
+        handshaking.kept.clone_from(&config.kept);
         Ok(handshaking)
     }
 
@@ -81,6 +88,7 @@ impl Handshaking {
             link,
             expectation,
             limits,
+            kept: None,
             place: None,
             deadline: now + limits.handshake_timeout(),
             started: now,
@@ -175,7 +183,7 @@ impl Handshaking {
         if self.link.is_exhausted()
             && let Some(config) = self.again.take()
         {
-            match client_link(&config) {
+            match client_link(&config, now) {
                 Ok(link) => self.link = link,
                 Err(stack) => return io.fail(Failure::from_openssl(&stack)),
             }
@@ -209,6 +217,9 @@ impl Handshaking {
                     io.counters.get(Count::Retransmissions),
                     self.link.ssl().current_cipher().map_or("no cipher", |cipher| cipher.name()),
                 );
+                if let Some(kept) = &self.kept {
+                    kept.keep(self.link.ssl(), now);
+                }
                 // Application data may have come in the same datagram, or before the Finished.
                 let pending = self.early || self.link.has_pending();
                 let connected = Connected::new(self.link, self.limits.idle_timeout(), now);

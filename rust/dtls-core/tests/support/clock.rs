@@ -1,8 +1,8 @@
-//! Virtual time. OpenSSL's DTLS timer reads `gettimeofday`; a test program that has its own drives
-//! that clock, and [`now`] is the same clock for the sessions.
+//! Virtual time. OpenSSL's DTLS timer reads `gettimeofday`, and the validity of certificates is compared
+//! with `time`; a test program that has its own drives both, and [`now`] is the same clock for the
+//! sessions.
 //!
-//! Each thread has its own time, which stands still until the test moves it. It starts at the real
-//! one: what OpenSSL reads from `time()`, the validity of certificates, is not virtual.
+//! Each thread has its own time, which stands still until the test moves it. It starts at the real one.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -35,22 +35,37 @@ pub(crate) fn advance(by: Duration) {
     ELAPSED.set(elapsed() + by);
 }
 
-/// Sets the clock of the machine by so many seconds, as a user or NTP does it: OpenSSL sees that,
-/// `Instant` does not.
+/// Sets the clock of the machine by so many seconds, as a user or NTP does it: OpenSSL's timer sees
+/// that, `Instant` does not. Certificates stay valid.
 pub(crate) fn set_wall_clock(by_seconds: i64) {
     STEPPED.set(STEPPED.get() + by_seconds);
+}
+
+/// The time since 1970, in seconds and microseconds.
+fn since_1970() -> (i64, i64) {
+    let since = START.1 + ELAPSED.try_with(Cell::get).unwrap_or_default();
+    (i64::try_from(since.as_secs()).unwrap_or_default(), since.subsec_micros().into())
 }
 
 // SAFETY: the signature is that of POSIX. Nothing else of this program relies on the C library's.
 #[unsafe(no_mangle)]
 extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut c_void) -> c_int {
-    let since_epoch = START.1 + ELAPSED.try_with(Cell::get).unwrap_or_default();
-    let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or_default();
-    let stepped = STEPPED.try_with(Cell::get).unwrap_or_default();
-    let micros = i64::from(since_epoch.subsec_micros());
+    let (seconds, tv_usec) = since_1970();
+    let tv_sec = seconds + STEPPED.try_with(Cell::get).unwrap_or_default();
     // SAFETY: POSIX demands a pointer to a timeval; null is left alone.
     if let Some(time) = unsafe { time.as_mut() } {
-        *time = libc::timeval { tv_sec: seconds + stepped, tv_usec: micros };
+        *time = libc::timeval { tv_sec, tv_usec };
     }
     0
+}
+
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+extern "C" fn time(time: *mut libc::time_t) -> libc::time_t {
+    let (seconds, _) = since_1970();
+    // SAFETY: POSIX demands a pointer to a time_t, or null.
+    if let Some(time) = unsafe { time.as_mut() } {
+        *time = seconds;
+    }
+    seconds
 }

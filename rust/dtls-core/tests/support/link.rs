@@ -60,6 +60,11 @@ impl Server {
         }
     }
 
+    /// The same server, with room for the next client.
+    pub(crate) fn vacated(self) -> Self {
+        Self { session: None, ..self }
+    }
+
     /// The session, which has to be there.
     pub(crate) fn session(&mut self) -> &mut Session {
         self.session.as_mut().expect("the server has a session by now")

@@ -8,8 +8,8 @@ use dtls_core::Certificates;
 use foreign_types::ForeignTypeRef;
 use openssl::pkey::PKey;
 use openssl::ssl::{
-    ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef, SslStream,
-    SslVerifyMode,
+    ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef, SslSessionRef,
+    SslStream, SslVerifyMode,
 };
 use openssl::x509::X509;
 use test_pki::Issued;
@@ -89,15 +89,30 @@ pub(crate) fn context_of(issued: &Issued) -> SslContextBuilder {
 
 impl Raw {
     pub(crate) fn client(context: SslContextBuilder) -> Self {
-        Self::new(context, SslRef::set_connect_state)
+        Self::new(&context.build(), SslRef::set_connect_state)
+    }
+
+    /// A client that asks to go on with the session of another.
+    pub(crate) fn client_with(context: SslContextBuilder, session: &SslSessionRef) -> Self {
+        Self::new(&context.build(), |ssl| {
+            ssl.set_connect_state();
+            // SAFETY: OpenSSL counts the reference; a session may be used with any context of the same
+            // method.
+            unsafe { ssl.set_session(session) }.expect("a session of DTLS");
+        })
     }
 
     pub(crate) fn server(context: SslContextBuilder) -> Self {
+        Self::server_of(&context.build())
+    }
+
+    /// One of several servers with the same context, and so with the same ticket keys.
+    pub(crate) fn server_of(context: &SslContext) -> Self {
         Self::new(context, SslRef::set_accept_state)
     }
 
-    fn new(context: SslContextBuilder, role: impl FnOnce(&mut SslRef)) -> Self {
-        let mut ssl = Ssl::new(&context.build()).expect("OpenSSL works");
+    fn new(context: &SslContext, role: impl FnOnce(&mut SslRef)) -> Self {
+        let mut ssl = Ssl::new(context).expect("OpenSSL works");
         ssl.set_mtu(1200).expect("a possible MTU");
         role(&mut ssl);
         let stream = SslStream::new(ssl, Pipe::default()).expect("OpenSSL works");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use dtls_core::{ClientConfig, Failure, ServerConfig, Session, Status};
 use netsim::{Arrival, Direction, Fate, Link, Wire};
 
-use super::link::{End, Server, connect};
+use super::link::{self as memory, End, Server, connect};
 use super::{clock, records};
 
 /// The alert with which a side gives up.
@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) size: usize,
     /// The time between two of them.
     pub(crate) pause: Duration,
+    /// Whether the two have met before, over a good link, and resume their session.
+    pub(crate) resumes: bool,
 }
 
 /// What a connection came to.
@@ -82,10 +84,18 @@ struct Simulation<'a> {
 
 impl<'a> Simulation<'a> {
     fn new(setup: &'a Setup, link: Link, trace: bool) -> Self {
+        // A session of its own, so that the runs do not depend on each other.
+        let config = setup.client.clone().with_resumption(true);
+        let mut server = Server::new(&setup.server);
+        if setup.resumes {
+            let mut link = memory::Link::between(connect(&config), server);
+            link.run();
+            server = link.server.vacated();
+        }
         Self {
             setup,
-            client: connect(&setup.client),
-            server: Server::new(&setup.server),
+            client: connect(&config),
+            server,
             wire: Wire::new(link),
             start: clock::now(),
             to_server: Talk::default(),
@@ -243,6 +253,9 @@ impl<'a> Simulation<'a> {
         let failures = (self.client.failure(), server.and_then(Session::failure));
         match (self.handshake, self.client.status(), server.map(Session::status)) {
             (Some(handshake), Status::Connected, Some(Status::Connected)) => {
+                if self.client.is_resumed() != self.setup.resumes {
+                    return Err("a session should be resumed, and only then".to_owned());
+                }
                 check_packets(Direction::ToServer, &self.to_server)?;
                 check_packets(Direction::ToClient, &self.to_client)?;
                 return Ok(handshake);

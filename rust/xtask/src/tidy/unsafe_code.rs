@@ -3,7 +3,8 @@
 use super::Finding;
 
 /// The only files of the protocol core that may hold it.
-const ALLOWED_IN_CORE: [&str; 2] = ["rust/dtls-core/src/bio.rs", "rust/dtls-core/src/ffi.rs"];
+const ALLOWED_IN_CORE: [&str; 3] =
+    ["rust/dtls-core/src/bio.rs", "rust/dtls-core/src/ffi.rs", "rust/dtls-core/src/ffi/tickets.rs"];
 
 pub(super) fn check(path: &str, content: &str) -> Vec<Finding> {
     if !path.starts_with("rust/") || !path.ends_with(".rs") {
@@ -18,7 +19,7 @@ pub(super) fn check(path: &str, content: &str) -> Vec<Finding> {
         }
         let mut found = |what: &str| findings.push(Finding::new(path, index + 1, what));
         if path.starts_with("rust/dtls-core/src/") && !ALLOWED_IN_CORE.contains(&path) {
-            found("unsafe code in the core belongs into bio.rs or ffi.rs");
+            found("unsafe code in the core belongs into bio.rs or ffi");
         }
         match kind(&code) {
             Some(Kind::Block) if !is_explained(&lines, index, "SAFETY:") => {

@@ -1,0 +1,114 @@
+//! What an X509Certificate of the engine holds.
+//!
+//! The engine gives a chain back wrong: `X509Certificate.save()` and `save_to_string()` write the
+//! first certificate once for every certificate of the chain (`cert.raw` inside the loop over `crt`
+//! in `modules/mbedtls/crypto_mbedtls.cpp`). So a chain is read again from the file that the resource
+//! was loaded from, and where there is no such file it is refused, since half a chain helps nobody.
+
+use std::sync::{Mutex, PoisonError};
+
+use dtls_core::{Certificates, ConfigError};
+use godot::classes::{FileAccess, X509Certificate};
+use godot::global::Error;
+use godot::obj::Gd;
+use tempfile::TempDir;
+
+use crate::credentials::CredentialError;
+
+/// An engine object as text, by which it can be told from others.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Saved {
+    /// PEM, as the engine writes it.
+    text: Vec<u8>,
+    /// Where it was loaded from, or nothing.
+    path: String,
+    /// What it is called in errors.
+    what: &'static str,
+}
+
+impl Saved {
+    pub(crate) fn new(
+        certificate: &Gd<X509Certificate>,
+        what: &'static str,
+    ) -> Result<Self, CredentialError> {
+        let text = save(certificate, what)?;
+        if is_empty(&text) {
+            return Err(CredentialError::Empty(what));
+        }
+        Ok(Self { text, path: certificate.get_path().to_string(), what })
+    }
+
+    /// Every certificate that is in it, or an error.
+    pub(crate) fn certificates(&self) -> Result<Certificates, CredentialError> {
+        let Self { text, path, what } = self;
+        let given = Certificates::parse(text)?;
+        let count = given.len();
+        if !given.are_copies() {
+            return Ok(given);
+        }
+        if path.is_empty() {
+            return if count == 1 {
+                Ok(given)
+            } else {
+                Err(CredentialError::ChainLost { what, count })
+            };
+        }
+        // The engine leaves out what it cannot read, such as Ed25519 certificates and a block that was
+        // cut off, so the file can have more than the object.
+        let file = FileAccess::get_file_as_bytes(path).to_vec();
+        match Certificates::parse(&file) {
+            Ok(all) if !all.starts_like(&given) && count == 1 => Ok(given),
+            Ok(all) if !all.starts_like(&given) => {
+                Err(CredentialError::Changed { what, path: path.clone() })
+            }
+            Ok(all) if all.len() > 1 && all.are_copies() => {
+                Err(CredentialError::Copies { what, path: path.clone() })
+            }
+            Ok(all) if all.len() >= count && !is_cut_off(&file) => Ok(all),
+            // Not a file of certificates: a .tres, or a file that is gone.
+            Err(ConfigError::NoCertificate) if count == 1 => Ok(given),
+            _ => Err(CredentialError::Incomplete { what, path: path.clone() }),
+        }
+    }
+}
+
+/// Whether a certificate in `pem` begins and does not end.
+fn is_cut_off(pem: &[u8]) -> bool {
+    let count = |line: &[u8]| pem.windows(line.len()).filter(|window| *window == line).count();
+    count(b"-----BEGIN CERTIFICATE-----") != count(b"-----END CERTIFICATE-----")
+}
+
+/// Whether there is nothing between the lines that begin and end a certificate, which is what the
+/// engine writes for an X509Certificate that was never loaded.
+fn is_empty(pem: &[u8]) -> bool {
+    let mut lines = pem.split(|byte| *byte == b'\n');
+    lines.all(|line| line.trim_ascii().is_empty() || line.starts_with(b"-----"))
+}
+
+/// A folder to save certificates in, made when the first is, and used again until [`clean_up`].
+static SCRATCH: Mutex<Option<TempDir>> = Mutex::new(None);
+
+/// The PEM text of an engine object, by way of a scratch file: `save_to_string()` leaves a NUL in the
+/// text, over which the engine prints an error.
+fn save(certificate: &Gd<X509Certificate>, what: &'static str) -> Result<Vec<u8>, CredentialError> {
+    let unreadable = |why: String| CredentialError::Unreadable(what, why);
+    let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
+    // Whoever tidies the temporary folder up may have taken it away.
+    let folder = match scratch.take().filter(|folder| folder.path().exists()) {
+        Some(folder) => folder,
+        None => tempfile::tempdir().map_err(|error| unreadable(error.to_string()))?,
+    };
+    let path = scratch.insert(folder).path().join("certificate.crt");
+    let text = path
+        .to_str()
+        .ok_or_else(|| unreadable("the path of the temporary folder is not UTF-8".to_owned()))?;
+    match certificate.clone().save(text) {
+        Error::OK => std::fs::read(&path).map_err(|error| unreadable(error.to_string())),
+        error => Err(unreadable(format!("{error:?}"))),
+    }
+}
+
+/// Removes the folder.
+pub(crate) fn clean_up() {
+    *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
