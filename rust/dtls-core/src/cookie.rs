@@ -1,5 +1,8 @@
 //! The cookies of HelloVerifyRequest (RFC 6347 section 4.2.1): proof that a client can receive at
 //! the address it sends from, without a byte of memory for clients that cannot.
+//!
+//! A cookie is for one attempt: it covers the random, which the client has to repeat. Otherwise whoever
+//! has overheard a cookie could end the connection that it was for by beginning another.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,20 +41,20 @@ impl CookieJar {
         secrets.rotate(now, new_secret)
     }
 
-    /// The cookie for `peer`.
-    pub(crate) fn bake(&self, peer: SocketAddr) -> Result<[u8; LENGTH], ErrorStack> {
+    /// The cookie for `attempt`.
+    pub(crate) fn bake(&self, attempt: &Attempt) -> Result<[u8; LENGTH], ErrorStack> {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        mac(secrets.current(), peer)
+        mac(secrets.current(), attempt)
     }
 
-    /// Whether `cookie` was made for `peer`, by the current secret or the one before.
-    pub(crate) fn verify(&self, peer: SocketAddr, cookie: &[u8]) -> Result<bool, ErrorStack> {
+    /// Whether `cookie` was made for `attempt`, by the current secret or the one before.
+    pub(crate) fn verify(&self, attempt: &Attempt, cookie: &[u8]) -> Result<bool, ErrorStack> {
         if cookie.len() != LENGTH {
             return Ok(false);
         }
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for secret in secrets.known() {
-            if memcmp::eq(&mac(secret, peer)?, cookie) {
+            if memcmp::eq(&mac(secret, attempt)?, cookie) {
                 return Ok(true);
             }
         }
@@ -65,15 +68,24 @@ fn new_secret() -> Result<PKey<Private>, ErrorStack> {
     PKey::hmac(&secret)
 }
 
-/// HMAC-SHA256 over address and port. An IPv4 peer of an IPv6 socket is the IPv4 peer that it is.
-fn mac(secret: &PKey<Private>, peer: SocketAddr) -> Result<[u8; LENGTH], ErrorStack> {
-    let address = match peer.ip().to_canonical() {
+/// Who wants to come in.
+pub(crate) struct Attempt {
+    pub(crate) address: SocketAddr,
+    /// The random of the ClientHello.
+    pub(crate) random: [u8; 32],
+}
+
+/// HMAC-SHA256 over address, port and random. An IPv4 peer of an IPv6 socket is the IPv4 peer that it
+/// is.
+fn mac(secret: &PKey<Private>, attempt: &Attempt) -> Result<[u8; LENGTH], ErrorStack> {
+    let address = match attempt.address.ip().to_canonical() {
         std::net::IpAddr::V4(address) => address.to_ipv6_mapped(),
         std::net::IpAddr::V6(address) => address,
     };
-    let mut input = [0; 18];
+    let mut input = [0; 50];
     input[..16].copy_from_slice(&address.octets());
-    input[16..].copy_from_slice(&peer.port().to_be_bytes());
+    input[16..18].copy_from_slice(&attempt.address.port().to_be_bytes());
+    input[18..].copy_from_slice(&attempt.random);
     let mut cookie = [0; LENGTH];
     Signer::new(MessageDigest::sha256(), secret)?.sign_oneshot(&mut cookie, &input)?;
     Ok(cookie)
@@ -85,7 +97,7 @@ pub(crate) fn bake_and_verify(context: &mut SslContextBuilder) {
     context.set_cookie_generate_cb(|ssl, buffer| {
         let bake = || {
             let visitor = door::visitor(ssl)?;
-            let cookie = visitor.lobby.cookies.bake(visitor.address).ok()?;
+            let cookie = visitor.lobby.cookies.bake(&visitor.attempt).ok()?;
             buffer.get_mut(..cookie.len())?.copy_from_slice(&cookie);
             Some(cookie.len())
         };
@@ -95,7 +107,7 @@ pub(crate) fn bake_and_verify(context: &mut SslContextBuilder) {
     context.set_cookie_verify_cb(|ssl, cookie| {
         let verify = || {
             let visitor = door::visitor(ssl)?;
-            visitor.lobby.cookies.verify(visitor.address, cookie).ok()
+            visitor.lobby.cookies.verify(&visitor.attempt, cookie).ok()
         };
         catch_unwind(AssertUnwindSafe(verify)).ok().flatten().unwrap_or(false)
     });
@@ -105,23 +117,26 @@ pub(crate) fn bake_and_verify(context: &mut SslContextBuilder) {
 mod tests {
     use super::*;
 
-    fn peer(text: &str) -> SocketAddr {
-        text.parse().expect("a literal address")
+    fn attempt(address: &str) -> Attempt {
+        Attempt { address: address.parse().expect("a literal address"), random: [7; 32] }
     }
 
     #[test]
-    fn a_cookie_is_good_for_its_own_address_and_port_only() {
+    fn a_cookie_is_good_for_its_own_address_port_and_random_only() {
         let now = Instant::now();
         let jar = CookieJar::new(now).expect("a jar");
-        let cookie = jar.bake(peer("192.0.2.1:1000")).expect("a cookie");
-        let verify =
-            |address: &str, cookie: &[u8]| jar.verify(peer(address), cookie).expect("a verdict");
+        let cookie = jar.bake(&attempt("192.0.2.1:1000")).expect("a cookie");
+        let verify = |address: &str, cookie: &[u8]| {
+            jar.verify(&attempt(address), cookie).expect("a verdict")
+        };
         assert!(verify("192.0.2.1:1000", &cookie));
         assert!(!verify("192.0.2.1:1001", &cookie));
         assert!(!verify("192.0.2.2:1000", &cookie));
         assert!(!verify("[2001:db8::1]:1000", &cookie));
         assert!(!verify("192.0.2.1:1000", &cookie[..31]));
         assert!(!verify("192.0.2.1:1000", b""));
+        let another = Attempt { random: [8; 32], ..attempt("192.0.2.1:1000") };
+        assert!(!jar.verify(&another, &cookie).expect("a verdict"));
         let mut forged = cookie;
         forged[0] ^= 1;
         assert!(!verify("192.0.2.1:1000", &forged));
@@ -130,19 +145,19 @@ mod tests {
     #[test]
     fn an_ipv4_peer_is_the_same_through_an_ipv6_socket() {
         let jar = CookieJar::new(Instant::now()).expect("a jar");
-        let cookie = jar.bake(peer("192.0.2.1:1000")).expect("a cookie");
-        assert!(jar.verify(peer("[::ffff:192.0.2.1]:1000"), &cookie).expect("a verdict"));
+        let cookie = jar.bake(&attempt("192.0.2.1:1000")).expect("a cookie");
+        assert!(jar.verify(&attempt("[::ffff:192.0.2.1]:1000"), &cookie).expect("a verdict"));
     }
 
     #[test]
     fn the_previous_secret_still_verifies_and_the_one_before_does_not() {
         let start = Instant::now();
         let jar = CookieJar::new(start).expect("a jar");
-        let peer = peer("192.0.2.1:1000");
-        let cookie = jar.bake(peer).expect("a cookie");
+        let peer = attempt("192.0.2.1:1000");
+        let cookie = jar.bake(&peer).expect("a cookie");
         let verify_at = |seconds| {
             jar.rotate(start + Duration::from_secs(seconds)).expect("a rotation");
-            jar.verify(peer, &cookie).expect("a verdict")
+            jar.verify(&peer, &cookie).expect("a verdict")
         };
         assert!(verify_at(59));
         assert!(verify_at(61));
@@ -154,19 +169,19 @@ mod tests {
     fn a_server_without_visitors_forgets_old_secrets_too() {
         let start = Instant::now();
         let jar = CookieJar::new(start).expect("a jar");
-        let peer = peer("192.0.2.1:1000");
-        let cookie = jar.bake(peer).expect("a cookie");
+        let peer = attempt("192.0.2.1:1000");
+        let cookie = jar.bake(&peer).expect("a cookie");
         jar.rotate(start + 3 * LIFETIME).expect("a rotation");
-        assert!(!jar.verify(peer, &cookie).expect("a verdict"));
+        assert!(!jar.verify(&peer, &cookie).expect("a verdict"));
     }
 
     #[test]
     fn two_servers_do_not_share_cookies() {
         let now = Instant::now();
-        let peer = peer("192.0.2.1:1000");
+        let peer = attempt("192.0.2.1:1000");
         let one = CookieJar::new(now).expect("a jar");
         let other = CookieJar::new(now).expect("a jar");
-        let cookie = one.bake(peer).expect("a cookie");
-        assert!(!other.verify(peer, &cookie).expect("a verdict"));
+        let cookie = one.bake(&peer).expect("a cookie");
+        assert!(!other.verify(&peer, &cookie).expect("a verdict"));
     }
 }

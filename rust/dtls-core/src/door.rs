@@ -23,7 +23,7 @@ use openssl::ssl::{Ssl, SslRef};
 
 use crate::bio::Link;
 use crate::config::ServerConfig;
-use crate::cookie::CookieJar;
+use crate::cookie::{Attempt, CookieJar};
 use crate::datagrams::Datagrams;
 use crate::error::ConfigError;
 use crate::failure::Role;
@@ -100,9 +100,9 @@ impl Door {
         outgoing: &mut Datagrams,
         now: Instant,
     ) -> Result<Knock, ConfigError> {
-        if !record::is_client_hello(datagram) {
+        let Some(random) = record::client_random(datagram) else {
             return Ok(Knock::Noise);
-        }
+        };
         self.lobby.cookies.rotate(now)?;
         self.lobby.tickets.rotate(now)?;
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,7 +110,7 @@ impl Door {
             Some(link) => link,
             None => self.new_listener()?,
         };
-        greet(link.ssl_mut(), peer, &self.lobby)?;
+        greet(link.ssl_mut(), Attempt { address: peer, random }, &self.lobby)?;
         let before = outgoing.len();
         match link.listen(datagram, outgoing) {
             Listen::Verified => {
@@ -153,7 +153,7 @@ impl Door {
 
 /// Who is at the door, as the callbacks of an SSL object see it.
 pub(crate) struct Visitor {
-    pub(crate) address: SocketAddr,
+    pub(crate) attempt: Attempt,
     pub(crate) lobby: Arc<Lobby>,
 }
 
@@ -162,11 +162,11 @@ fn index() -> Result<Index<Ssl, Visitor>, ErrorStack> {
     INDEX.get_or_try_init(Ssl::new_ex_index).copied()
 }
 
-fn greet(ssl: &mut SslRef, address: SocketAddr, lobby: &Arc<Lobby>) -> Result<(), ErrorStack> {
+fn greet(ssl: &mut SslRef, attempt: Attempt, lobby: &Arc<Lobby>) -> Result<(), ErrorStack> {
     let index = index()?;
     match ssl.ex_data_mut(index) {
-        Some(visitor) => visitor.address = address,
-        None => ssl.set_ex_data(index, Visitor { address, lobby: Arc::clone(lobby) }),
+        Some(visitor) => visitor.attempt = attempt,
+        None => ssl.set_ex_data(index, Visitor { attempt, lobby: Arc::clone(lobby) }),
     }
     Ok(())
 }

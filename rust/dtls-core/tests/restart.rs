@@ -105,6 +105,26 @@ fn strangers_who_say_hello_from_the_peer_s_address_end_nothing() {
 }
 
 #[test]
+fn a_cookie_that_was_overheard_ends_nothing() {
+    let mut link = established();
+    let hello = link.sent(ToServer)[1].to_vec();
+    assert!(!records::cookie(&hello).is_empty());
+    // The cookie of this very connection, in the name of another attempt.
+    let random = records::HEADER + 12 + 2;
+    for at in random..random + 32 {
+        let mut other = hello.clone();
+        other[at] ^= 1;
+        let session = link.server.session();
+        session.handle(&other);
+        assert_eq!(session.status(), Status::Connected);
+        let answer = session.take();
+        assert_eq!(records::message(&answer[0]), Some(records::HELLO_VERIFY_REQUEST));
+        assert!(answer.len() == 1 && answer[0].len() <= other.len());
+    }
+    link.assert_data_flows();
+}
+
+#[test]
 fn the_hellos_that_a_session_began_with_end_nothing_when_they_come_again() {
     let mut link = established();
     let hellos: Vec<Vec<u8>> = link
