@@ -73,18 +73,6 @@ fn every_datagram_may_come_twice() {
 }
 
 #[test]
-fn datagrams_of_the_whole_handshake_may_come_again_later() {
-    let mut link = wide();
-    link.run();
-    for (direction, _, datagram) in link.sent.clone() {
-        link.inject(direction, &datagram);
-    }
-    link.settle();
-    link.assert_connected();
-    link.assert_data_flows();
-}
-
-#[test]
 fn packets_may_come_in_the_datagram_of_finished() {
     let mut link = Link::new(&pki::localhost(), &pki::verifying());
     until_server_is_connected(&mut link);

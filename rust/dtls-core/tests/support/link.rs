@@ -153,6 +153,15 @@ impl Link<Session, Server> {
         assert_eq!(self.server.session().status(), Status::Connected, "the server");
     }
 
+    /// Puts `client` in place of this one, at the same server.
+    pub(crate) fn start_over(&mut self, client: Session) {
+        self.client = client;
+        self.server.session = None;
+        self.to_server.clear();
+        self.to_client.clear();
+        self.sent.clear();
+    }
+
     /// Sends packets in both directions and checks that they come out, and nothing else.
     pub(crate) fn assert_data_flows(&mut self) {
         assert_eq!(packets(&mut self.client), Vec::<Vec<u8>>::new(), "left over at the client");

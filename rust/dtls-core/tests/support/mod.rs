@@ -1,11 +1,15 @@
 //! What the tests share: a clock that only moves when told to, certificates, a link in memory, a
-//! connection over a bad one, and a peer that is plain OpenSSL.
+//! connection over a bad one, a peer that is plain OpenSSL, and what strangers send.
 #![allow(dead_code, reason = "every test file is a program of its own and uses a part of this")]
 
 pub(crate) mod child;
 pub(crate) mod clock;
+pub(crate) mod journal;
 pub(crate) mod link;
+pub(crate) mod memory;
+pub(crate) mod noise;
 pub(crate) mod pki;
 pub(crate) mod raw;
 pub(crate) mod records;
+pub(crate) mod scene;
 pub(crate) mod simulation;

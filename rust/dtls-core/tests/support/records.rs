@@ -12,6 +12,10 @@ pub(crate) const CLIENT_HELLO: u8 = 1;
 pub(crate) const SERVER_HELLO: u8 = 2;
 pub(crate) const HELLO_VERIFY_REQUEST: u8 = 3;
 pub(crate) const CERTIFICATE: u8 = 11;
+pub(crate) const SERVER_KEY_EXCHANGE: u8 = 12;
+pub(crate) const SERVER_HELLO_DONE: u8 = 14;
+pub(crate) const CLIENT_KEY_EXCHANGE: u8 = 16;
+pub(crate) const FINISHED: u8 = 20;
 
 /// Takes `datagram` apart into its records, headers included.
 pub(crate) fn split(mut datagram: &[u8]) -> Vec<&[u8]> {
@@ -35,6 +39,16 @@ pub(crate) fn epoch(datagram: &[u8]) -> u16 {
     u16::from_be_bytes([datagram[3], datagram[4]])
 }
 
+/// The sequence number of the first record.
+pub(crate) fn number(datagram: &[u8]) -> u64 {
+    datagram[5..11].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// The sequence of the first handshake message of a record in the clear.
+pub(crate) fn message_sequence(record: &[u8]) -> u16 {
+    u16::from_be_bytes([record[HEADER + 4], record[HEADER + 5]])
+}
+
 /// The type of the first handshake message of a record in the clear.
 pub(crate) fn message(record: &[u8]) -> Option<u8> {
     let readable = content(record) == HANDSHAKE && epoch(record) == 0;
@@ -55,6 +69,31 @@ pub(crate) fn forge(content: u8, epoch: u16, sequence: u64, body: &[u8]) -> Vec<
     record.extend(&sequence.to_be_bytes()[2..]);
     record.extend(length.to_be_bytes());
     record.extend(body);
+    record
+}
+
+/// The fragment from `offset` on of a handshake message that claims `total` bytes.
+pub(crate) fn fragment(kind: u8, total: u32, sequence: u16, offset: u32, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).expect("a short fragment");
+    let mut fragment = vec![kind];
+    fragment.extend(&total.to_be_bytes()[1..]);
+    fragment.extend(sequence.to_be_bytes());
+    fragment.extend(&offset.to_be_bytes()[1..]);
+    fragment.extend(&length.to_be_bytes()[1..]);
+    fragment.extend(bytes);
+    fragment
+}
+
+/// A record in the clear with a whole handshake message in it.
+pub(crate) fn handshake(number: u64, kind: u8, sequence: u16, body: &[u8]) -> Vec<u8> {
+    let total = u32::try_from(body.len()).expect("a short body");
+    forge(HANDSHAKE, 0, number, &fragment(kind, total, sequence, 0, body))
+}
+
+/// The same record under another number.
+pub(crate) fn renumbered(record: &[u8], number: u64) -> Vec<u8> {
+    let mut record = record.to_vec();
+    record[5..11].copy_from_slice(&number.to_be_bytes()[2..]);
     record
 }
 

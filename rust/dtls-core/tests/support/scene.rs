@@ -1,0 +1,111 @@
+//! A server with one client that strangers interfere with, and a neighbour that has to go on
+//! undisturbed.
+
+use dtls_core::{Accepted, ClientConfig, Datagrams, ServerConfig, Session, Status};
+
+use super::link::{Direction, End, Link, Server, ToClient, ToServer, address, connect, packets};
+use super::{clock, journal, pki, records};
+
+/// Records of a handshake without losses: ClientHello, HelloVerifyRequest, ClientHello; ServerHello,
+/// Certificate, ServerKeyExchange, ServerHelloDone; ClientKeyExchange, ChangeCipherSpec, Finished;
+/// ChangeCipherSpec, Finished.
+pub(crate) const RECORDS: usize = 12;
+
+pub(crate) struct Scene {
+    pub(crate) link: Link<Session, Server>,
+    neighbour: Link<Session, Session>,
+    client: ClientConfig,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with(&pki::localhost(), pki::verifying())
+    }
+
+    pub(crate) fn with(server: &ServerConfig, client: ClientConfig) -> Self {
+        journal::open();
+        let mut host = Server::new(server);
+        host.peer = address("192.0.2.7:7");
+        let mut next_door = Link::between(connect(&client), host);
+        next_door.run();
+        next_door.assert_connected();
+        let Link { client: neighbour, server: mut host, .. } = next_door;
+        let session = host.session.take().expect("it is connected");
+        host.peer = address("192.0.2.1:4242");
+        let mut scene = Self {
+            link: Link::between(connect(&client), host),
+            neighbour: Link::between(neighbour, session),
+            client,
+        };
+        scene.start(0);
+        scene
+    }
+
+    /// A new client whose handshake has come so far: so many records have arrived.
+    pub(crate) fn start(&mut self, records: usize) {
+        self.link.start_over(connect(&self.client));
+        self.link.each(|_, datagram| {
+            records::split(&datagram.bytes).into_iter().map(<[u8]>::to_vec).collect()
+        });
+        for _ in 0..records {
+            assert!(self.link.deliver_one(), "the handshake has no more records");
+        }
+        self.link.collect();
+    }
+
+    /// How the session stands that would hear what goes `to` it; `None` before the cookie.
+    pub(crate) fn status(&self, to: Direction) -> Option<Status> {
+        match to {
+            ToServer => self.link.server.session.as_ref().map(Session::status),
+            ToClient => Some(self.link.client.status()),
+        }
+    }
+
+    /// Lets a datagram arrive as if the other end had sent it; returns what is said in answer.
+    pub(crate) fn spoof(&mut self, to: Direction, datagram: &[u8]) -> Vec<Vec<u8>> {
+        match to {
+            ToServer => {
+                self.link.server.handle(datagram);
+                self.link.server.take()
+            }
+            ToClient => {
+                self.link.client.handle(datagram);
+                self.link.client.take()
+            }
+        }
+    }
+
+    /// Lets a datagram arrive at the server from an address that has no session.
+    pub(crate) fn send_from_elsewhere(&mut self, datagram: &[u8]) -> (Accepted, Vec<Vec<u8>>) {
+        let (acceptor, mut answers) = (&mut self.link.server.acceptor, Datagrams::new());
+        let peer = address("203.0.113.66:666");
+        let accepted = acceptor.handle_datagram(peer, datagram, &mut answers, clock::now());
+        (accepted.expect("OpenSSL works"), answers.iter().map(<[u8]>::to_vec).collect())
+    }
+
+    /// Checks that the neighbour's connection carries packets and says nothing else, and that no one
+    /// has complained.
+    pub(crate) fn assert_undisturbed(&mut self) {
+        let neighbour = &mut self.neighbour;
+        neighbour.client.send(b"from next door").expect("connected");
+        neighbour.server.send(b"to next door").expect("connected");
+        neighbour.settle();
+        assert_eq!(packets(&mut neighbour.client), [b"to next door"]);
+        assert_eq!(packets(&mut neighbour.server), [b"from next door"]);
+        assert_eq!(neighbour.sent.len(), 2, "the neighbour says what it was told to say");
+        neighbour.sent.clear();
+        assert_eq!(journal::complaints(), Vec::<String>::new());
+    }
+
+    /// Every record of one connection, in the order in which they were sent.
+    pub(crate) fn recorded(&mut self) -> Vec<(Direction, Vec<u8>)> {
+        self.start(RECORDS);
+        self.link.assert_connected();
+        self.link.assert_data_flows();
+        let sent = self.link.sent.iter();
+        sent.flat_map(|(to, _, datagram)| {
+            records::split(datagram).into_iter().map(|record| (*to, record.to_vec()))
+        })
+        .collect()
+    }
+}
