@@ -199,6 +199,13 @@ impl Link {
         unsafe { self.state.as_ref() }.timeouts >= ffi::MOST_TIMEOUTS
     }
 
+    /// Whether a ServerHello was written or taken in.
+    pub(crate) fn has_server_random(&self) -> bool {
+        let mut random = [0; 32];
+        self.ssl.server_random(&mut random);
+        random != [0; 32]
+    }
+
     /// Shortest body of an encrypted record, in bytes; that of AES-GCM until a suite is agreed upon.
     pub(crate) fn least_encrypted(&self) -> usize {
         match self.ssl.current_cipher().map(|suite| suite.name()) {

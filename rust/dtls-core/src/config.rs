@@ -191,6 +191,7 @@ pub struct ClientConfig {
     pub(crate) limits: Limits,
     /// The session to resume, which the copies of a configuration share. `None`: it never does.
     pub(crate) kept: Option<Arc<Kept>>,
+    identity: Option<Identity>,
 }
 
 impl ClientConfig {
@@ -203,9 +204,9 @@ impl ClientConfig {
         verification: Verification,
         server_name: Option<PeerName>,
     ) -> Result<Self, ConfigError> {
-        let context = client_context(&verification, None)?;
+        let context = client_context(&verification, None, true)?;
         let (limits, kept) = (Limits::default(), Some(Arc::default()));
-        Ok(Self { context, verification, server_name, limits, kept })
+        Ok(Self { context, verification, server_name, limits, kept, identity: None })
     }
 
     /// The same client with a certificate of its own, all of whose chain is sent to a server that asks
@@ -214,16 +215,20 @@ impl ClientConfig {
     /// # Errors
     /// When OpenSSL refuses it, for example an RSA key under 2,048 bits.
     pub fn with_identity(self, identity: &Identity) -> Result<Self, ConfigError> {
-        let context = client_context(&self.verification, Some(identity))?;
+        let context = client_context(&self.verification, Some(identity), self.kept.is_some())?;
         // What another identity has begun is not for this one to go on with.
         let kept = self.kept.map(|_| Arc::default());
-        Ok(Self { context, kept, ..self })
+        Ok(Self { context, kept, identity: Some(identity.clone()), ..self })
     }
 
     /// The same client, which resumes the session of its last connection, or does not. It does by
     /// default, and its copies share that session.
-    pub fn with_resumption(self, resumption: bool) -> Self {
-        Self { kept: resumption.then(Arc::default), ..self }
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_resumption(self, resumption: bool) -> Result<Self, ConfigError> {
+        let context = client_context(&self.verification, self.identity.as_ref(), resumption)?;
+        Ok(Self { context, kept: resumption.then(Arc::default), ..self })
     }
 
     /// The same client with other limits.
@@ -278,8 +283,12 @@ fn acceptance(
 fn client_context(
     verification: &Verification,
     identity: Option<&Identity>,
+    resumption: bool,
 ) -> Result<SslContext, ConfigError> {
     let mut context = new_context()?;
+    if !resumption {
+        context.set_options(SslOptions::NO_TICKET);
+    }
     if let Some(identity) = identity {
         show(&mut context, identity)?;
     }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use dtls_core::{Failure, Limits, MAX_PACKET, SendError, Session, Status};
 use openssl::ssl::SslVersion;
+use support::flight::orders;
 use support::link::{
     Direction, End, Link, Passing, Server, ToClient, ToServer, address, connect, established,
     packets, sealed, wide,
@@ -19,23 +20,6 @@ const OVERHEAD: usize = 13 + 8 + 16;
 
 fn bytes(datagrams: Vec<Passing>) -> Vec<Vec<u8>> {
     datagrams.into_iter().map(|datagram| datagram.bytes).collect()
-}
-
-/// Every order of `items`.
-fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    if items.is_empty() {
-        return vec![Vec::new()];
-    }
-    let mut all = Vec::new();
-    for index in 0..items.len() {
-        let mut rest = items.to_vec();
-        let first = rest.remove(index);
-        for mut order in orders(&rest) {
-            order.insert(0, first.clone());
-            all.push(order);
-        }
-    }
-    all
 }
 
 #[test]

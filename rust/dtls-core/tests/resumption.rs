@@ -93,7 +93,7 @@ fn a_resumed_handshake_shows_no_certificate_and_is_a_round_trip_shorter() {
 
 #[test]
 fn either_side_can_do_without() {
-    let client = pki::verifying().with_resumption(false);
+    let client = pki::verifying().with_resumption(false).expect("a usable configuration");
     let (server, _) = visit(Server::new(&pki::localhost()), &client);
     assert!(!visit(server, &client).1);
 

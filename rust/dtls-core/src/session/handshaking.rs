@@ -150,7 +150,16 @@ impl Handshaking {
                 Step::Waiting | Step::Closed => {}
             }
         }
-        match self.link.handshake(datagram, &mut io.outgoing) {
+        let before = io.outgoing.len();
+        let step = self.link.handshake(datagram, &mut io.outgoing);
+        // OpenSSL takes a HelloVerifyRequest behind the ServerHello too, and begins anew.
+        let says_hello = io.outgoing.iter().skip(before).any(record::is_client_hello);
+        if says_hello && self.link.has_server_random() {
+            self.link.cancel(&mut io.outgoing);
+            let what = "a HelloVerifyRequest after ServerHello";
+            return io.fail(Failure::Protocol(what.to_owned()));
+        }
+        match step {
             Step::Done(()) => self.finish(now, io),
             Step::Waiting => self.wait(now),
             Step::Closed => io.fail(Failure::ClosedEarly),

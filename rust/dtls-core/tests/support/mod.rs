@@ -4,6 +4,7 @@
 
 pub(crate) mod child;
 pub(crate) mod clock;
+pub(crate) mod flight;
 pub(crate) mod journal;
 pub(crate) mod link;
 pub(crate) mod memory;

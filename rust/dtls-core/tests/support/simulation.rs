@@ -85,7 +85,7 @@ struct Simulation<'a> {
 impl<'a> Simulation<'a> {
     fn new(setup: &'a Setup, link: Link, trace: bool) -> Self {
         // A session of its own, so that the runs do not depend on each other.
-        let config = setup.client.clone().with_resumption(true);
+        let config = setup.client.clone().with_resumption(true).expect("OpenSSL works");
         let mut server = Server::new(&setup.server);
         if setup.resumes {
             let mut link = memory::Link::between(connect(&config), server);
