@@ -206,6 +206,12 @@ impl Link {
         random != [0; 32]
     }
 
+    /// Whether the peer's ChangeCipherSpec has been taken in, so that what it encrypts can be read.
+    pub(crate) fn has_keys(&self) -> bool {
+        // OpenSSL's name for "reads the ChangeCipherSpec, and then Finished".
+        self.ssl.state_string() == "TRCCS"
+    }
+
     /// Shortest body of an encrypted record, in bytes; that of AES-GCM until a suite is agreed upon.
     pub(crate) fn least_encrypted(&self) -> usize {
         match self.ssl.current_cipher().map(|suite| suite.name()) {

@@ -173,7 +173,10 @@ impl Failure {
                 _ => {}
             }
         }
-        if stack.errors().iter().any(|error| error.library_code() == SSL_LIBRARY) {
+        // Where OpenSSL says nothing, it is a peer that it did not understand.
+        let errors = stack.errors();
+        let of_ssl = errors.iter().any(|error| error.library_code() == SSL_LIBRARY);
+        if of_ssl || errors.is_empty() {
             Self::Protocol(reason(stack))
         } else {
             Self::Internal(reason(stack))

@@ -164,6 +164,28 @@ pub(crate) fn renumber(mut datagram: &mut [u8], by: u64) {
     }
 }
 
+/// Gives the plaintext records of `datagram` the numbers from `next` on.
+pub(crate) fn number_from(mut datagram: &mut [u8], next: &mut u64) {
+    while let Some((record, _)) = split_record(datagram) {
+        let length = HEADER + record.body.len();
+        let plain = record.number.epoch() == 0;
+        let (header, rest) = datagram.split_at_mut(length);
+        if let Some(field) = header.get_mut(3..11).filter(|_| plain) {
+            field.copy_from_slice(&(*next & SEQUENCE).to_be_bytes());
+            *next += 1;
+        }
+        datagram = rest;
+    }
+}
+
+/// The number of the handshake message that `datagram` starts with, if that is in the clear.
+pub(crate) fn first_message_number(datagram: &[u8]) -> Option<u16> {
+    let (record, _) = split_record(datagram)?;
+    let plain = record.number.epoch() == 0 && record.content == HANDSHAKE;
+    let bytes = record.body.get(4..6).filter(|_| plain)?;
+    Some(u16::from_be_bytes(bytes.try_into().ok()?))
+}
+
 /// Whether `datagram` has an encrypted record in it that is not of the handshake.
 pub(crate) fn has_encrypted_data(datagram: &[u8]) -> bool {
     records(datagram).any(|record| record.number.epoch() != 0 && record.content != HANDSHAKE)

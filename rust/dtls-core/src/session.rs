@@ -150,7 +150,7 @@ impl Session {
         hello: &[u8],
         now: Instant,
     ) -> Self {
-        let handshaking = Handshaking::of_server(link, &door, now);
+        let handshaking = Handshaking::of_server(link, &door, hello, now);
         let (limits, counters) = (door.config.limits, door.lobby.ledger.open());
         let random = record::client_random(hello);
         let origin = Origin::Server(Entrance { door, peer, random });
@@ -240,7 +240,12 @@ impl Session {
         match door.knock(*peer, datagram, &mut self.io.outgoing, now) {
             // It has the cookie from that address. Its next repetition finds the door by itself.
             Ok(Knock::Verified(_)) => self.state = State::Closed(Ending::Restarted),
-            Ok(Knock::CookieSent) => self.io.counters.add(Count::CookiesSent, 1),
+            Ok(Knock::CookieSent) => {
+                self.io.counters.add(Count::CookiesSent, 1);
+                if let State::Handshaking(state) = &mut self.state {
+                    state.hold_back(now);
+                }
+            }
             Ok(Knock::Noise) => self.io.counters.dropped(Dropped::Unexpected),
             Err(error) => log::warn!("a ClientHello of {peer} was lost: {error}"),
         }

@@ -79,6 +79,63 @@ fn a_client_that_starts_again_during_the_handshake_gets_through_too() {
     goes_through(link.server, client);
 }
 
+/// A server with a handshake whose client has broken off.
+fn broken_off() -> Link<Session, Server> {
+    let mut link = Link::new(&pki::localhost(), &pki::verifying());
+    while link.server.session.is_none() {
+        assert!(link.deliver_one());
+    }
+    link.server.session().take();
+    link
+}
+
+/// Lets the time come at which the server repeats its flight; returns that, if it does.
+fn repeated(link: &mut Link<Session, Server>, after: u64) -> Vec<Vec<u8>> {
+    clock::advance(Duration::from_millis(after));
+    link.server.handle_timeout();
+    link.server.take()
+}
+
+#[test]
+fn what_the_server_still_says_about_the_attempt_before_is_not_an_answer() {
+    let mut link = broken_off();
+    // On its way before the new ClientHello has arrived.
+    let old_flight = repeated(&mut link, 400);
+    assert!(!old_flight.is_empty());
+    let mut client = connect(&pki::verifying());
+    let first = hello(&mut client);
+    for datagram in old_flight.iter().flat_map(|it| records::split(it)) {
+        client.handle(datagram);
+    }
+    assert_eq!(client.take(), Vec::<Vec<u8>>::new());
+    link.server.handle(&first);
+    let answer = link.server.take();
+    let second = hello_with_cookie(&mut client, &answer);
+    link.server.handle(&second);
+    assert_eq!(link.server.session().ending(), Some(Ending::Restarted));
+    goes_through(link.server, client);
+}
+
+#[test]
+fn a_flight_is_held_back_once_while_its_client_may_start_again() {
+    let mut link = broken_off();
+    let (client, second) = start_again(&mut link);
+    assert_eq!(repeated(&mut link, 999), Vec::<Vec<u8>>::new());
+    link.server.handle(&second);
+    goes_through(link.server, client);
+
+    // A stranger who says hello all the time keeps nobody waiting for longer than that.
+    let mut link = broken_off();
+    for _ in 0..10 {
+        link.server.handle(&hello(&mut connect(&pki::verifying())));
+        link.server.take();
+        assert_eq!(repeated(&mut link, 99), Vec::<Vec<u8>>::new());
+    }
+    link.server.handle(&hello(&mut connect(&pki::verifying())));
+    link.server.take();
+    assert!(!repeated(&mut link, 10).is_empty());
+}
+
 #[test]
 fn strangers_who_say_hello_from_the_peer_s_address_end_nothing() {
     let mut link = established();

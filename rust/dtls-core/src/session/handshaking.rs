@@ -24,6 +24,9 @@ use super::{Ending, Io, State};
 /// its repetition out.
 const MOST_ENCRYPTED: u32 = 16;
 
+/// How long a flight is held back for a client that may have started again: a round trip and some.
+const HOLD_BACK: Duration = Duration::from_secs(1);
+
 /// How long after its last repetition a first flight is replaced by a new one.
 const START_OVER: Duration = Duration::from_secs(2);
 
@@ -41,6 +44,15 @@ pub(super) struct Handshaking {
     /// What a client that has heard nothing yet starts over with. OpenSSL repeats a flight twelve
     /// times, which is over long before a server that is starting up may answer.
     again: Option<ClientConfig>,
+    /// The number that the next plaintext record is given before OpenSSL sees it. Its own is worth
+    /// nothing: anyone could send one with a large number, and all that come from the peer would be
+    /// too old.
+    next_plain: u64,
+    /// Whether the peer's first message is there. Until then the later ones are of another attempt: a
+    /// client that begins again may hear what the server still says about the one before.
+    begun: bool,
+    /// Whether the flight has been held back for a client that may have started again.
+    held_back: bool,
     /// Whether something encrypted came that is not of the handshake.
     early: bool,
     /// Datagrams that began with an encrypted record of the handshake.
@@ -76,10 +88,12 @@ impl Handshaking {
     }
 
     /// That of a client which has come in through `door`, with its ClientHello in `link`.
-    pub(super) fn of_server(link: Link, door: &Door, now: Instant) -> Box<Self> {
+    pub(super) fn of_server(link: Link, door: &Door, hello: &[u8], now: Instant) -> Box<Self> {
         let expectation = Expectation::Client(door.config.verification.clone());
         let mut handshaking = Self::new(link, expectation, door.config.limits, now);
         handshaking.place = Some(door.enter());
+        handshaking.next_plain = record::first_sequence(hello).unwrap_or(0) + 1;
+        handshaking.begun = true;
         handshaking
     }
 
@@ -94,6 +108,9 @@ impl Handshaking {
             started: now,
             retransmit_at: None,
             again: None,
+            next_plain: 0,
+            begun: false,
+            held_back: false,
             early: false,
             encrypted_handshake: 0,
             encrypted_other: 0,
@@ -105,6 +122,16 @@ impl Handshaking {
             return self.started;
         }
         self.retransmit_at.map_or(self.deadline, |at| at.min(self.deadline))
+    }
+
+    /// Does not repeat its flight for a while, once: its client may have started again, and would take
+    /// it for an answer.
+    pub(super) fn hold_back(&mut self, now: Instant) {
+        if !self.held_back {
+            self.held_back = true;
+            let later = now + HOLD_BACK;
+            self.retransmit_at = self.retransmit_at.map(|at| at.max(later));
+        }
     }
 
     pub(super) fn least_encrypted(&self) -> usize {
@@ -136,11 +163,16 @@ impl Handshaking {
                     &mut self.encrypted_other
                 };
                 *count += 1;
-                if *count > MOST_ENCRYPTED {
+                if *count > MOST_ENCRYPTED && !self.link.has_keys() {
                     io.counters.dropped(Dropped::TooEarly);
                     return State::Handshaking(self);
                 }
             }
+            if !self.begun && record::first_message_number(datagram).is_some_and(|it| it > 0) {
+                io.counters.dropped(Dropped::Unexpected);
+                return State::Handshaking(self);
+            }
+            self.begun = true;
             self.again = None;
             self.early |= record::has_encrypted_data(datagram);
             // OpenSSL looks at its timer whenever it reads: here it is counted.
@@ -151,7 +183,11 @@ impl Handshaking {
             }
         }
         let before = io.outgoing.len();
-        let step = self.link.handshake(datagram, &mut io.outgoing);
+        let mut numbered = datagram.map(<[u8]>::to_vec);
+        if let Some(datagram) = &mut numbered {
+            record::number_from(datagram, &mut self.next_plain);
+        }
+        let step = self.link.handshake(numbered.as_deref(), &mut io.outgoing);
         // OpenSSL takes a HelloVerifyRequest behind the ServerHello too, and begins anew.
         let says_hello = io.outgoing.iter().skip(before).any(record::is_client_hello);
         if says_hello && self.link.has_server_random() {
