@@ -191,10 +191,17 @@ pub(crate) fn has_encrypted_data(datagram: &[u8]) -> bool {
     records(datagram).any(|record| record.number.epoch() != 0 && record.content != HANDSHAKE)
 }
 
-/// Whether the first record of `datagram` is encrypted, and if so whether it is of the handshake.
-pub(crate) fn starts_encrypted(datagram: &[u8]) -> Option<bool> {
-    let (record, _) = split_record(datagram)?;
-    (record.number.epoch() != 0).then_some(record.content == HANDSHAKE)
+/// Whether the first encrypted record of `datagram` is of the handshake; `None` when it has none.
+pub(crate) fn first_encrypted(datagram: &[u8]) -> Option<bool> {
+    let encrypted = records(datagram).find(|record| record.number.epoch() != 0)?;
+    Some(encrypted.content == HANDSHAKE)
+}
+
+/// The records of `datagram` in front of the first encrypted one.
+pub(crate) fn plain_part(datagram: &[u8]) -> &[u8] {
+    let plain = records(datagram).take_while(|record| record.number.epoch() == 0);
+    let length: usize = plain.map(|record| HEADER + record.body.len()).sum();
+    datagram.get(..length).unwrap_or_default()
 }
 
 /// Whether `datagram`, which was written here, starts with a part of a handshake that is not encrypted.
@@ -341,6 +348,16 @@ mod tests {
         let last = last_number(&datagram[..65]).expect("a record");
         assert_eq!(plaintext_cancel(last), None);
         assert_eq!(last_number(b""), None);
+    }
+
+    #[test]
+    fn encrypted_records_are_found_behind_others() {
+        let hello = record(22, 0xff, 0, &fragment(1, 40, 0, &[7; 40]));
+        let [finished, packet] = [22, 23].map(|content| record(content, 0xfd, 1, &[9; 40]));
+        assert_eq!(first_encrypted(&hello), None);
+        assert_eq!(first_encrypted(&finished), Some(true));
+        assert_eq!(first_encrypted(&[hello.clone(), packet.clone()].concat()), Some(false));
+        assert_eq!(first_encrypted(&[hello, finished, packet].concat()), Some(true));
     }
 
     #[test]

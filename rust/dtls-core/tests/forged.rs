@@ -7,7 +7,7 @@ use support::link::{
     Direction, End, Link, Server, ToClient, ToServer, established, packets, sealed, wide,
 };
 use support::raw::Raw;
-use support::records::{ALERT, CERTIFICATE, CHANGE_CIPHER_SPEC, HANDSHAKE};
+use support::records::{ALERT, APPLICATION_DATA, CERTIFICATE, CHANGE_CIPHER_SPEC, HANDSHAKE};
 use support::scene::{RECORDS, Scene};
 use support::{clock, pki, raw, records};
 
@@ -252,5 +252,23 @@ fn a_handshake_believes_what_is_said_in_the_clear_and_a_connection_does_not() {
     for Forgery { name, datagrams, to_server, to_client } in forgeries(&recorded) {
         assert_eq!(fates(&mut scene, ToServer, &datagrams), to_server, "{name}, to the server");
         assert_eq!(fates(&mut scene, ToClient, &datagrams), to_client, "{name}, to the client");
+    }
+}
+
+#[test]
+fn early_forgeries_cost_a_flight_that_comes_in_one_datagram_one_timeout() {
+    for content in [HANDSHAKE, APPLICATION_DATA] {
+        let mut link = Link::new(&pki::localhost(), &pki::verifying());
+        while link.server.session.is_none() {
+            assert!(link.deliver_one());
+        }
+        for number in 0..40 {
+            link.server.handle(&records::forge(content, 1, number, &[7; 40]));
+        }
+        let start = clock::elapsed();
+        link.run();
+        link.assert_connected();
+        assert!((clock::elapsed() - start).as_millis() <= 400);
+        link.assert_data_flows();
     }
 }

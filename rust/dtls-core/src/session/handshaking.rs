@@ -18,10 +18,10 @@ use crate::{record, verification};
 use super::connected::Connected;
 use super::{Ending, Io, State};
 
-/// Datagrams beginning with an encrypted record that a handshake takes in, of the handshake itself and
-/// as many others. OpenSSL keeps such a record, in a buffer of 17 KB, until it has the keys, and would
-/// keep a hundred. They are counted apart so that packets which overtake a lost Finished do not keep
-/// its repetition out.
+/// Datagrams with an encrypted record that a handshake takes in, of the handshake itself and as many
+/// others. OpenSSL keeps such a datagram, in a buffer of 17 KB, until it has the keys, and would keep a
+/// hundred. They are counted apart so that packets which overtake a lost Finished do not keep its
+/// repetition out.
 const MOST_ENCRYPTED: u32 = 16;
 
 /// How long a flight is held back for a client that may have started again: a round trip and some.
@@ -55,9 +55,9 @@ pub(super) struct Handshaking {
     held_back: bool,
     /// Whether something encrypted came that is not of the handshake.
     early: bool,
-    /// Datagrams that began with an encrypted record of the handshake.
+    /// Datagrams whose first encrypted record was of the handshake.
     encrypted_handshake: u32,
-    /// Datagrams that began with another encrypted record.
+    /// Datagrams whose first encrypted record was another one.
     encrypted_other: u32,
 }
 
@@ -155,26 +155,17 @@ impl Handshaking {
         now: Instant,
         io: &mut Io,
     ) -> State {
+        let mut own = None;
         if let Some(datagram) = datagram {
-            if let Some(of_handshake) = record::starts_encrypted(datagram) {
-                let count = if of_handshake {
-                    &mut self.encrypted_handshake
-                } else {
-                    &mut self.encrypted_other
-                };
-                *count += 1;
-                if *count > MOST_ENCRYPTED && !self.link.has_keys() {
-                    io.counters.dropped(Dropped::TooEarly);
-                    return State::Handshaking(self);
-                }
-            }
-            if !self.begun && record::first_message_number(datagram).is_some_and(|it| it > 0) {
-                io.counters.dropped(Dropped::Unexpected);
+            let wanted = self.wanted(datagram, io);
+            if wanted.is_empty() {
                 return State::Handshaking(self);
             }
             self.begun = true;
             self.again = None;
-            self.early |= record::has_encrypted_data(datagram);
+            self.early |= record::has_encrypted_data(wanted);
+            let numbered = own.insert(wanted.to_vec());
+            record::number_from(numbered, &mut self.next_plain);
             // OpenSSL looks at its timer whenever it reads: here it is counted.
             match self.link.retransmit(&mut io.outgoing) {
                 Step::Done(again) => io.note_retransmission(again),
@@ -183,11 +174,7 @@ impl Handshaking {
             }
         }
         let before = io.outgoing.len();
-        let mut numbered = datagram.map(<[u8]>::to_vec);
-        if let Some(datagram) = &mut numbered {
-            record::number_from(datagram, &mut self.next_plain);
-        }
-        let step = self.link.handshake(numbered.as_deref(), &mut io.outgoing);
+        let step = self.link.handshake(own.as_deref(), &mut io.outgoing);
         // OpenSSL takes a HelloVerifyRequest behind the ServerHello too, and begins anew.
         let says_hello = io.outgoing.iter().skip(before).any(record::is_client_hello);
         if says_hello && self.link.has_server_random() {
@@ -204,6 +191,25 @@ impl Handshaking {
                 io.fail(refused.unwrap_or_else(|| Failure::from_openssl(&stack)))
             }
         }
+    }
+
+    /// The part of `datagram` that this handshake has a use for.
+    fn wanted<'a>(&mut self, datagram: &'a [u8], io: &Io) -> &'a [u8] {
+        if !self.begun && record::first_message_number(datagram).is_some_and(|number| number > 0) {
+            io.counters.dropped(Dropped::Unexpected);
+            return &[];
+        }
+        let count = match record::first_encrypted(datagram) {
+            None => return datagram,
+            Some(true) => &mut self.encrypted_handshake,
+            Some(false) => &mut self.encrypted_other,
+        };
+        *count += 1;
+        if *count <= MOST_ENCRYPTED || self.link.has_keys() {
+            return datagram;
+        }
+        io.counters.dropped(Dropped::TooEarly);
+        record::plain_part(datagram)
     }
 
     fn wait(mut self: Box<Self>, now: Instant) -> State {
