@@ -268,34 +268,3 @@ fn a_replay_does_not_disturb_a_handshake() {
         earlier = sealed.filter(|record| records::epoch(record) > 0).collect();
     }
 }
-
-#[test]
-fn a_half_open_handshake_holds_little_whatever_it_is_promised() {
-    let mut scene = scene();
-    // Once, so that what grows with the link has grown.
-    scene.start(3);
-    scene.start(0);
-    let without = memory::held();
-    scene.start(3);
-    let at_rest = memory::held() - without;
-    // Everything that OpenSSL keeps until its turn comes: messages that promise the most that they may,
-    // and encrypted records of the largest size.
-    for (number, sequence) in (40..).zip(2..=64) {
-        let fragment = records::fragment(records::CERTIFICATE, 16 * 1024, sequence, 0, &[1]);
-        scene.spoof(ToServer, &records::forge(records::HANDSHAKE, 0, number, &fragment));
-    }
-    for number in 0..200 {
-        for (content, number) in
-            [(records::HANDSHAKE, number), (records::APPLICATION_DATA, 200 + number)]
-        {
-            scene.spoof(ToServer, &records::forge(content, 1, number, &[7; 16_384]));
-        }
-    }
-    assert_eq!(scene.status(ToServer), Some(Status::Handshaking));
-    let full = memory::held() - without;
-    assert!(at_rest < 100_000, "{at_rest} bytes at rest");
-    assert!(full < 900_000, "{full} bytes at most");
-    scene.start(0);
-    assert_eq!(memory::held(), without, "and nothing once it is over");
-    scene.assert_undisturbed();
-}

@@ -1,0 +1,189 @@
+//! ClientHellos without end: from addresses that nobody can receive at, and from one that has proved
+//! itself. What they cost is printed with `--nocapture`; the times mean something in a release build.
+
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use dtls_core::{Accepted, Acceptor, Datagrams, Failure, Session, Status};
+use support::link::{End, Link, Server, acceptor, address, connect};
+use support::{clock, memory, pki, records};
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
+
+/// How many spoofed addresses there are.
+const ADDRESSES: u32 = 100_000;
+/// How many unfinished handshakes a server allows by default.
+const MAX_PENDING: usize = 256;
+
+/// An address for each number.
+fn spoofed(number: u32) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::from(0x0a00_0000 + number), 4242))
+}
+
+/// The ClientHello of a new client.
+fn hello() -> (Session, Vec<u8>) {
+    let mut client = connect(&pki::verifying());
+    let mut datagrams = client.take();
+    assert_eq!(datagrams.len(), 1);
+    (client, datagrams.remove(0))
+}
+
+/// A ClientHello with the cookie that belongs to `peer`.
+fn hello_with_cookie(acceptor: &mut Acceptor, peer: SocketAddr) -> Vec<u8> {
+    let (mut client, first) = hello();
+    let mut answers = Datagrams::new();
+    let accepted = acceptor.handle_datagram(peer, &first, &mut answers, clock::now());
+    assert!(matches!(accepted, Ok(Accepted::CookieSent)));
+    answers.iter().for_each(|answer| client.handle(answer));
+    client.take().remove(0)
+}
+
+/// The session that `hello`, with its cookie, begins.
+fn session(acceptor: &mut Acceptor, peer: SocketAddr, hello: &[u8]) -> Session {
+    match acceptor.handle_datagram(peer, hello, &mut Datagrams::new(), clock::now()) {
+        Ok(Accepted::Session(session)) => *session,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each of `hellos` from addresses that it was not made for: all are answered with no more than they
+/// are, and nothing is kept.
+fn flood(acceptor: &mut Acceptor, hellos: &[Vec<u8>], addresses: std::ops::Range<u32>) {
+    let mut answers = Datagrams::new();
+    for number in addresses {
+        let hello = &hellos[usize::try_from(number).expect("32 bits") % hellos.len()];
+        let accepted = acceptor.handle_datagram(spoofed(number), hello, &mut answers, clock::now());
+        assert!(matches!(accepted, Ok(Accepted::CookieSent)), "{number}: {accepted:?}");
+        assert_eq!(answers.len(), 1);
+        assert!(answers.iter().all(|answer| answer.len() <= hello.len()), "{number}");
+        answers.clear();
+    }
+}
+
+#[test]
+fn hellos_from_100_000_spoofed_addresses_leave_nothing_behind() {
+    memory::count_openssl();
+    let mut server = Server::new(&pki::localhost());
+    let without: Vec<Vec<u8>> = (0..64).map(|_| hello().1).collect();
+    let foreign: Vec<Vec<u8>> = (0..64)
+        .map(|_| hello_with_cookie(&mut server.acceptor, address("192.0.2.1:4242")))
+        .collect();
+    for (what, hellos) in [("no cookie", &without), ("another's cookie", &foreign)] {
+        // What OpenSSL allocates once is there after the first.
+        flood(&mut server.acceptor, hellos, 0..100);
+        let before = memory::held();
+        let started = Instant::now();
+        flood(&mut server.acceptor, hellos, 0..ADDRESSES);
+        let rate = f64::from(ADDRESSES) / started.elapsed().as_secs_f64();
+        let grown = memory::held() - before;
+        let size = hellos[0].len();
+        println!("{what} ({size} bytes): {rate:.0} ClientHellos/s, {grown} bytes more than before");
+        assert!(grown <= 1024, "{what}: {grown} bytes are kept");
+    }
+    let mut link = Link::between(connect(&pki::verifying()), server);
+    link.run();
+    link.assert_connected();
+    link.assert_data_flows();
+}
+
+#[test]
+fn no_part_of_a_hello_earns_more_than_it_has() {
+    let mut acceptor = acceptor(&pki::localhost());
+    let hello = hello().1;
+    let message = &hello[records::HEADER..];
+    let (header, body) = message.split_at(12);
+    let mut answered = 0;
+    for length in 1..=body.len() {
+        let mut fragment = header.to_vec();
+        fragment[9..12].copy_from_slice(&u32::try_from(length).expect("short").to_be_bytes()[1..]);
+        fragment.extend_from_slice(&body[..length]);
+        let datagram = records::forge(records::HANDSHAKE, 0, 0, &fragment);
+        let mut answers = Datagrams::new();
+        let accepted = acceptor.handle_datagram(spoofed(0), &datagram, &mut answers, clock::now());
+        assert!(!matches!(accepted, Ok(Accepted::Session(_))), "{length}: {accepted:?}");
+        answered += answers.len();
+        let bytes: usize = answers.iter().map(<[u8]>::len).sum();
+        assert!(bytes <= datagram.len(), "{bytes} for {}", datagram.len());
+    }
+    assert!(answered > 50, "what has room for a cookie is answered: {answered}");
+}
+
+#[test]
+fn a_replayed_cookie_buys_no_more_than_the_limit() {
+    memory::count_openssl();
+    let peer = address("192.0.2.1:4242");
+    let mut acceptor = acceptor(&pki::localhost());
+    let hello = hello_with_cookie(&mut acceptor, peer);
+    let mut sessions = Vec::with_capacity(MAX_PENDING + 1);
+    drop(session(&mut acceptor, peer, &hello));
+    let before = memory::held();
+    for _ in 0..2 * MAX_PENDING {
+        sessions.push(session(&mut acceptor, peer, &hello));
+        // As an owner does: it sends, looks at the timers, and drops what is over.
+        for session in &mut sessions {
+            session.transmit(|_| {});
+            session.handle_timeout(clock::now());
+        }
+        for over in sessions.extract_if(.., |session| session.status() != Status::Handshaking) {
+            assert_eq!(over.failure(), Some(&Failure::TooManyPending));
+        }
+    }
+    assert_eq!(sessions.len(), MAX_PENDING);
+    let each = (memory::held() - before) / i64::try_from(MAX_PENDING).expect("small");
+    println!("half-open: {each} bytes each");
+    assert!(each <= 96 * 1024, "{each} bytes each");
+    drop(sessions);
+    let left = memory::held() - before;
+    assert!(left <= 16 * 1024, "{left} bytes are kept");
+}
+
+/// The one byte that is given of a handshake message which promises 16 KB.
+fn promise(sequence: u8) -> Vec<u8> {
+    let mut fragment = vec![11, 0, 0x40, 0, 0, sequence, 0, 0, 0, 0, 0, 1];
+    fragment.push(0);
+    records::forge(records::HANDSHAKE, 0, 100 + u64::from(sequence), &fragment)
+}
+
+#[test]
+fn what_a_half_open_session_can_be_made_to_hold_is_bounded() {
+    memory::count_openssl();
+    let peer = address("192.0.2.1:4242");
+    let mut acceptor = acceptor(&pki::localhost());
+    let hello = hello_with_cookie(&mut acceptor, peer);
+    drop(session(&mut acceptor, peer, &hello));
+    let encrypted = |content: u8, number: u64| records::forge(content, 1, number, &[0; 40]);
+    let kinds: [(&str, Vec<Vec<u8>>); 5] = [
+        ("nothing", Vec::new()),
+        ("early packets", (0..1000).map(|it| encrypted(records::APPLICATION_DATA, it)).collect()),
+        ("early Finished", (1000..2000).map(|it| encrypted(records::HANDSHAKE, it)).collect()),
+        (
+            "early packets behind the ClientHello once more",
+            (0..1000)
+                .map(|it| [hello.clone(), encrypted(records::APPLICATION_DATA, it)].concat())
+                .collect(),
+        ),
+        ("promises", (0..=255).map(promise).collect()),
+    ];
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    let mut measure = |what: &str, datagrams: &[Vec<u8>]| {
+        let before = memory::held();
+        let mut session = session(&mut acceptor, peer, &hello);
+        datagrams.iter().for_each(|datagram| session.handle(datagram));
+        assert_eq!(session.status(), Status::Handshaking, "{what}: {:?}", session.failure());
+        session.transmit(|_| {});
+        let grown = memory::held() - before;
+        drop(session);
+        assert_eq!(memory::held(), before, "{what}: nothing once it is over");
+        println!("half-open, {what}: {grown} bytes");
+        grown
+    };
+    for (what, datagrams) in &kinds {
+        measure(what, datagrams);
+        all.extend_from_slice(datagrams);
+    }
+    let worst = measure("everything", &all);
+    assert!(worst <= 900 * 1024, "{worst} bytes");
+}
