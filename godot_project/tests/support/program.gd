@@ -46,6 +46,16 @@ func has_printed(text: String) -> bool:
 	return text in output
 
 
+## The last line of JSON that it has printed after the first `from` characters; empty without one.
+func json_after(from: int) -> Dictionary:
+	var lines := output.substr(from).split("\n")
+	# What stands behind the last line break may not be whole yet.
+	for i in range(lines.size() - 2, -1, -1):
+		if lines[i].begins_with("{"):
+			return JSON.parse_string(lines[i])
+	return {}
+
+
 func end() -> void:
 	if _pid > 0:
 		OS.kill(_pid)
@@ -55,6 +65,8 @@ func end() -> void:
 
 
 func _is_on_path(program: String) -> bool:
+	if program.is_absolute_path():
+		return FileAccess.file_exists(program)
 	for folder in OS.get_environment("PATH").split(":"):
 		if FileAccess.file_exists(folder.path_join(program)):
 			return true

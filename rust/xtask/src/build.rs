@@ -47,10 +47,24 @@ pub(crate) fn library(options: &Options) -> Result<PathBuf> {
     if !status.success() {
         bail!("the addon could not be built; cargo says why above");
     }
-    let profile = if options.release { "release" } else { "debug" };
-    let library = workspace::target_dir()?.join(profile).join("libdtls_godot.so");
-    if !library.is_file() {
-        bail!("cargo has built no {}", library.display());
+    built(if options.release { "release" } else { "debug" }, "libdtls_godot.so")
+}
+
+/// Builds the program `netsim`, for the tests inside the engine; returns its path.
+pub(crate) fn netsim() -> Result<PathBuf> {
+    let mut command = cargo::command();
+    let status = command.args(["build", "--quiet", "--package", "netsim", "--bins"]).status();
+    if !status.context("cannot run cargo")?.success() {
+        bail!("netsim could not be built; cargo says why above");
     }
-    Ok(library)
+    built("debug", "netsim")
+}
+
+/// The path of a file that cargo has built.
+fn built(profile: &str, name: &str) -> Result<PathBuf> {
+    let file = workspace::target_dir()?.join(profile).join(name);
+    if !file.is_file() {
+        bail!("cargo has built no {}", file.display());
+    }
+    Ok(file)
 }

@@ -86,6 +86,11 @@ impl Engine {
         );
     }
 
+    /// What to run: a path, or a name on PATH.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// A call of the engine in the developer's own environment.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);

@@ -111,7 +111,7 @@ fn engine_tests(filter: Option<&str>) -> Result<Counts> {
     let pki = tempfile::Builder::new().prefix("run-").tempdir_in(&all)?;
     test_pki::write_all(pki.path()).context("the certificates for the tests cannot be written")?;
 
-    let mut command = test_command(&engine, pki.path())?;
+    let mut command = test_command(&engine, pki.path(), &build::netsim()?)?;
     command.args(filter);
     let how = Run { label: None, live: true, limit: Some(ENGINE_LIMIT) };
     let finished = process::run(&mut command, how)?;
@@ -127,13 +127,17 @@ fn engine_tests(filter: Option<&str>) -> Result<Counts> {
     Ok(counts)
 }
 
-fn test_command(engine: &Engine, pki: &Path) -> Result<Command> {
+fn test_command(engine: &Engine, pki: &Path, netsim: &Path) -> Result<Command> {
     let mut command = engine.headless("test")?;
     command
         .arg("--path")
         .arg(workspace::godot_project())
         .args(["--", "--test"])
-        .env("DTLS_TEST_PKI", pki);
+        .env("DTLS_TEST_PKI", pki)
+        .env("DTLS_TEST_NETSIM", netsim)
+        // Tests with two engines start the other one. By itself the engine does not know: it may run
+        // by another program's help.
+        .env("DTLS_TEST_ENGINE", engine.program());
     Ok(command)
 }
 
