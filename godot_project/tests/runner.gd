@@ -61,7 +61,7 @@ func _run_suite(file: String) -> void:
 	var script := load(SUITES.path_join(file)) as GDScript
 	if script == null or not script.can_instantiate():
 		if _is_wanted(suite):
-			_report(suite, 0, ["it cannot be loaded"], 0)
+			_report(suite, ["it cannot be loaded"])
 		return
 	for test in _tests_of(script):
 		if _is_wanted("%s/%s" % [suite, test]):
@@ -104,7 +104,13 @@ func _run_test(full_name: String, script: GDScript, method: String) -> void:
 	_watchdog.relax()
 	suite.finish()
 	var took := Time.get_ticks_msec() - started
-	_report(full_name, took, suite.failures, suite.expected_errors)
+	var remarks: PackedStringArray = ["%d ms" % took]
+	if suite.expected_errors > 0:
+		var plural := "s" if suite.expected_errors > 1 else ""
+		remarks.append("%d expected error%s above" % [suite.expected_errors, plural])
+	if suite.note != "":
+		remarks.append(suite.note)
+	_report(full_name, suite.failures, ", ".join(remarks))
 
 
 ## Calls `methods` one after the other and returns true, or false when the time is up. A method that
@@ -125,9 +131,7 @@ func _complete(suite: Suite, methods: PackedStringArray) -> bool:
 	return true
 
 
-func _report(full_name: String, took: int, failures: PackedStringArray, expected: int) -> void:
-	var note := ", %d expected error%s above" % [expected, "s" if expected > 1 else ""]
-	var details := "%d ms%s" % [took, note if expected > 0 else ""]
+func _report(full_name: String, failures: PackedStringArray, details := "nothing was run") -> void:
 	if failures.is_empty():
 		_passed += 1
 		print("ok    %s (%s)" % [full_name, details])

@@ -27,6 +27,7 @@ pub const HOSTILE_DNS_NAME: &str = "localhost\0.evil\u{1b}[2J\n.example";
 /// | `server` | localhost, 127.0.0.1, ::1; issued by the root |
 /// | `chained` | the same, issued by the intermediate; leaf and intermediate in one file |
 /// | `chained_leaf.crt` | its leaf alone |
+/// | `chain_of_three` | the same with one more intermediate: too long for one datagram |
 /// | `expired`, `not_yet_valid` | the same names, the wrong time |
 /// | `wrong_name` | game.example and *.wild.example, no IP address |
 /// | `wrong_ip` | 192.0.2.1 alone, and localhost as the common name |
@@ -54,6 +55,8 @@ pub fn write_all(dir: &Path) -> io::Result<()> {
     let chained = intermediate.issue(Profile::localhost());
     write(dir, "chained_leaf.crt", &chained.cert_pem)?;
     write_pair(dir, "chained", &chained)?;
+    let below = intermediate.intermediate("godot-dtls test intermediate below another");
+    write_pair(dir, "chain_of_three", &below.issue(Profile::localhost()))?;
     write_pair(dir, "self_signed", &self_signed(Profile::localhost()))?;
     write_pair(dir, "untrusted", &other.issue(Profile::localhost()))?;
 

@@ -10,7 +10,8 @@ use rcgen::KeyPair;
 const ALONE: [&str; 5] =
     ["bundle.crt", "ca.crt", "chained_leaf.crt", "intermediate.crt", "other_ca.crt"];
 
-const PAIRS: [&str; 14] = [
+const PAIRS: [&str; 15] = [
+    "chain_of_three",
     "chained",
     "client_only",
     "cn_ip",
@@ -61,7 +62,11 @@ fn keys_and_certificates_can_be_read_back() {
     for name in PAIRS {
         KeyPair::from_pem(&read(dir.path(), &format!("{name}.key")))
             .unwrap_or_else(|error| panic!("{name}.key: {error}"));
-        let expected = if name == "chained" { 2 } else { 1 };
+        let expected = match name {
+            "chain_of_three" => 3,
+            "chained" => 2,
+            _ => 1,
+        };
         let text = read(dir.path(), &format!("{name}.crt"));
         assert_eq!(certificates_in(&text), expected, "{name}.crt");
     }
