@@ -1,0 +1,172 @@
+## ClientHellos from 100,000 addresses, while a server of 60 frames per second serves a player.
+##
+## Most of them never get as far as this addon. What the socket's buffer has no room for, the system
+## drops; of the rest, UDPServer drops new addresses beyond `max_pending_connections` at each poll.
+## How many came how far is shown behind the name of each test.
+extends "res://tests/support/program_suite.gd"
+
+const FRAMES_PER_SECOND := 60
+## Seconds that a flood may take.
+const FLOOD_PATIENCE := 30.0
+## Bytes by which the engine may have grown when it is over. UDPServer gives each new address a
+## buffer of 64 KiB until it is let go, of which the allocator keeps some; an SSL object for each
+## client that was answered would be ten times as much.
+const MOST_GROWTH := 12 * 1024 * 1024
+
+## The player's own thread, which does not wait for the server's frames.
+var _player := Thread.new()
+var _is_playing := true
+## What `check_flood` counts.
+var _frames := 0
+var _seen := 0
+var _busy_usec := 0
+var _longest_frame_usec := 0
+var _said := 0
+var _heard := 0
+
+
+func before_each() -> void:
+	super()
+	Engine.max_fps = FRAMES_PER_SECOND
+
+
+func after_each() -> void:
+	super()
+	Engine.max_fps = 0
+
+
+func test_with_the_engine_s_limit_of_16_new_addresses() -> void:
+	await check_flood(100_000, 20_000)
+
+
+func test_with_a_limit_of_512() -> void:
+	network.udp_server.max_pending_connections = 512
+	await check_flood(10_000, 10_000)
+
+
+func test_with_a_limit_of_4096() -> void:
+	network.udp_server.max_pending_connections = 4096
+	await check_flood(10_000, 10_000)
+
+
+# --- helpers ---
+
+
+## A flood of ClientHellos from so many addresses, so many per second: it disturbs no one who is
+## connected, leaves nothing behind, and does not keep the next player out.
+func check_flood(addresses: int, rate: int) -> void:
+	var pair := connected_pair()
+	var file := FileAccess.create_temp(FileAccess.WRITE, "client_hello")
+	file.store_buffer(client_hello())
+	file.flush()
+	var arguments: PackedStringArray = ["flood", "--to", "127.0.0.1:%d" % network.port()]
+	arguments.append_array(["--datagram", file.get_path()])
+	arguments.append_array(["--addresses", str(addresses), "--rate", str(rate)])
+	var memory_before := resident_bytes()
+	var dropped_before := dropped_by_the_system()
+	network.refused.clear()
+	var flood := run_named("DTLS_TEST_NETSIM", arguments)
+	var deadline := Time.get_ticks_msec() + int(patience(FLOOD_PATIENCE) * 1000.0)
+	_player.start(play.bind(pair.client))
+	while flood.json_after(0).is_empty() and Time.get_ticks_msec() < deadline:
+		await frame(pair.server)
+		flood.has_printed("")
+	_is_playing = false
+	_player.wait_to_finish()
+	# What is still on its way.
+	for i in 3:
+		await frame(pair.server)
+	var grown := resident_bytes() - memory_before
+	var dropped := dropped_by_the_system() - dropped_before
+	var report := flood.json_after(0)
+	if not equal(report.get("sent"), float(addresses), "ClientHellos that were sent"):
+		return
+	note = "of %d ClientHellos in %d ms " % [addresses, report.milliseconds]
+	note += "%d dropped by the system, " % dropped
+	note += "%d by UDPServer, " % (addresses + _said - dropped - _seen - _heard)
+	note += (
+		"%d answered with a cookie (%.1f us each); " % [_seen, float(_busy_usec) / maxi(_seen, 1)]
+	)
+	note += (
+		"a frame %.2f ms, the longest %.2f ms; "
+		% [_busy_usec / 1000.0 / _frames, _longest_frame_usec / 1000.0]
+	)
+	note += "%d of %d packets of a player lost; " % [_said - _heard, _said]
+	note += "memory %+d KiB" % (grown / 1024)
+
+	check(_seen >= mini(network.udp_server.max_pending_connections, 100), "it got through")
+	check(report.answers > 0.0 and report.answers <= _seen, "answers: %s" % report)
+	check(
+		report.largest_answer <= report.size, "no answer is larger than the question: %s" % report
+	)
+	check(grown <= MOST_GROWTH, "no memory is kept: %d bytes" % grown)
+	equal(network.accepted.size(), 1, "sessions")
+	status_is(pair.client, CONNECTED, "the player")
+	status_is(pair.server, CONNECTED, "the player's connection")
+	# The socket's buffer is full most of the time: how many get through depends on the machine.
+	check(_heard > _said / 10, "the player was heard meanwhile: %d of %d" % [_heard, _said])
+	for i in 10:
+		exchange(pair)
+	exchange(connected_pair())
+	expect_silence()
+
+
+## What a server does in a frame.
+func frame(player: Endpoint) -> void:
+	await (Engine.get_main_loop() as SceneTree).process_frame
+	var began := Time.get_ticks_usec()
+	network.accept()
+	var took := Time.get_ticks_usec() - began
+	_seen += network.refused.size()
+	network.refused.clear()
+	_frames += 1
+	_busy_usec += took
+	_longest_frame_usec = maxi(_longest_frame_usec, took)
+	player.poll()
+	while player.has_packets():
+		player.receive_text()
+		_heard += 1
+
+
+## What a player does in a thread.
+func play(client: Endpoint) -> void:
+	while _is_playing:
+		client.send_text("position %d" % _said)
+		_said += 1
+		OS.delay_usec(randi_range(5_000, 15_000))
+
+
+## The first datagram of a client.
+func client_hello() -> PackedByteArray:
+	var nobody := PacketPeerUDP.new()
+	equal(nobody.bind(0, Network.IPV4), OK, "bind")
+	var socket := Network.socket_to(Network.IPV4, nobody.get_local_port())
+	start(Endpoint.new(socket, PacketPeerDTLSOpenSSL.new()))
+	wait_until(
+		"a client says hello", func() -> bool: return nobody.get_available_packet_count() > 0
+	)
+	return nobody.get_packet()
+
+
+## Datagrams for the server that its socket had no room for.
+func dropped_by_the_system() -> int:
+	var local := "0100007F:%04X" % network.port()
+	for line in lines_of("/proc/net/udp"):
+		var columns := line.split(" ", false)
+		if columns.size() > 2 and columns[1] == local:
+			return int(columns[-1])
+	fail("the system does not list the server's socket")
+	return 0
+
+
+static func resident_bytes() -> int:
+	return int(lines_of("/proc/self/statm")[0].get_slice(" ", 1)) * 4096
+
+
+## A file of /proc has no length that could be read at once.
+static func lines_of(path: String) -> PackedStringArray:
+	var file := FileAccess.open(path, FileAccess.READ)
+	var lines: PackedStringArray = []
+	while not file.eof_reached():
+		lines.append(file.get_line())
+	return lines
