@@ -4,11 +4,15 @@
 //! - A class enum: registered by hand, under a name that `ClassDB.class_get_enum_list` gives, with its
 //!   part of the class's page in the editor's help.
 //! - An object argument with `null` as its default.
+//! - Class names that several threads can use.
 
 use std::borrow::Cow;
 
 use godot::builtin::StringName;
-use godot::classes::X509Certificate;
+use godot::classes::{
+    CryptoKey, FileAccess, Object, Os, PacketPeer, PacketPeerExtension, PacketPeerUdp,
+    ProjectSettings, RefCounted, Resource, TlsOptions, X509Certificate,
+};
 use godot::meta::conv::ByValue;
 use godot::meta::error::ConvertError;
 use godot::meta::shape::{EnumeratorShape, GodotShape};
@@ -17,6 +21,7 @@ use godot::obj::{Gd, GodotClass};
 use godot::register::private::constant::{ConstantKind, ExportConstant, IntegerConstant};
 
 use crate::peer::PacketPeerDtls;
+use crate::server::DtlsServer;
 
 /// `PacketPeerDTLS.Status`, with the documented values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,31 @@ godot::sys::shard_add!(godot::private::__GODOT_DOCS_REGISTRY; godot::private::Do
         constants_xml: STATUS_HELP,
     })
 ));
+
+/// Makes gdext know the names of all classes that the addon uses, while there is one thread.
+///
+/// gdext 0.5.5 keeps them in a `Vec`, to which a class is added when it is first used, and hands out
+/// pointers into it (`ClassId::string_sys`). A thread that makes an object while another uses a class
+/// for the first time can find the `Vec` moved, which ends the engine: "Cannot get class ''".
+pub(crate) fn know_classes() {
+    fn know<T: GodotClass>() {
+        let _known = T::class_id();
+    }
+    know::<Object>();
+    know::<RefCounted>();
+    know::<Resource>();
+    know::<CryptoKey>();
+    know::<X509Certificate>();
+    know::<TlsOptions>();
+    know::<PacketPeer>();
+    know::<PacketPeerExtension>();
+    know::<PacketPeerUdp>();
+    know::<FileAccess>();
+    know::<Os>();
+    know::<ProjectSettings>();
+    know::<DtlsServer>();
+    know::<PacketPeerDtls>();
+}
 
 /// Registers the enum and its constants on the peer's class.
 pub(crate) fn register_status() {

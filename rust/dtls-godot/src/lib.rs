@@ -24,6 +24,7 @@ struct Addon;
 unsafe impl ExtensionLibrary for Addon {
     fn on_stage_init(stage: InitStage) {
         if stage == InitStage::Scene {
+            gdext_private::know_classes();
             gdext_private::register_status();
             settings::register();
             logging::start();
