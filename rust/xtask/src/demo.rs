@@ -27,7 +27,7 @@ const EXPECTED: [(Side, &str); 3] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
     Server,
     Client,
 }
@@ -124,21 +124,22 @@ pub(crate) fn exchange(engine: &Engine, strict: bool) -> Result<()> {
     Ok(())
 }
 
-struct Process {
-    side: Side,
-    running: Running,
-    ended: Option<ExitStatus>,
+/// One of the two engines.
+pub(crate) struct Process {
+    pub(crate) side: Side,
+    pub(crate) running: Running,
+    pub(crate) ended: Option<ExitStatus>,
 }
 
 impl Process {
-    fn look(&mut self) -> Result<()> {
+    pub(crate) fn look(&mut self) -> Result<()> {
         if self.ended.is_none() {
             self.ended = self.running.exited()?;
         }
         Ok(())
     }
 
-    fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         match self.ended {
             Some(status) => format!("The {} {}.", self.side, describe(status)),
             None => format!("The {} was still running.", self.side),

@@ -12,6 +12,7 @@ mod gdtoolkit;
 mod memcheck;
 mod output;
 mod process;
+mod soak;
 mod stage;
 mod test;
 mod tidy;
@@ -62,6 +63,8 @@ enum Command {
         #[arg(long, conflicts_with = "engine")]
         soak: bool,
     },
+    /// Has 500 clients connect, talk, vanish and come back, and watches the memory
+    Soak(soak::Options),
     /// Runs the checks that need more tools
     Audit,
     /// Checks the repository's own rules
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Demo { release } => demo::run(release),
         Command::Test { engine: None, soak } => test::run_all(soak),
         Command::Test { engine: Some(filter), .. } => test::run_engine(filter.as_deref()),
+        Command::Soak(options) => soak::run(&options),
         Command::Audit => audit::run(),
         Command::Tidy => tidy::run(),
     };
