@@ -37,10 +37,6 @@ var _farewell: Farewell
 var _next := 0
 ## While it is away: keeps its port, if it will come back from there.
 var _kept: PacketPeerUDP
-## Keep the ports to which the server still repeats its part of a handshake that was broken off.
-## Whoever else got one would take that for the answer to their own ClientHello, and fail over it:
-## DTLS 1.2 has nothing by which to tell them apart.
-var _burnt: Array[PacketPeerUDP] = []
 var _udp: PacketPeerUDP
 var _dtls: PacketPeerDTLSOpenSSL
 var _sent: Array[PackedByteArray] = []
@@ -58,7 +54,6 @@ func begin_round(number_of_round: int, now: int) -> void:
 	counts = {"connected": 0, "broken_off": 0, "echoes": 0, "repeated": 0}
 	_round = number_of_round
 	_visits_left = VISITS
-	_burnt.clear()
 	_next = now + _number * STAGGER_MSEC
 
 
@@ -186,9 +181,7 @@ func _leave(now: int) -> void:
 	# Without its socket the peer cannot say anything when it is freed.
 	_udp.close()
 	_dtls = null
-	if _farewell == Farewell.MID_HANDSHAKE:
-		_burnt.append(_bound(port))
-	elif _visits_left > 0 and (_number + _round) % 20 < 10:
+	if _visits_left > 0 and (_number + _round) % 20 < 10:
 		# Every other one comes back from there, whichever way it has left.
 		_kept = _bound(port)
 
