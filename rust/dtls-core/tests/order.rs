@@ -3,7 +3,7 @@
 
 mod support;
 
-use dtls_core::{Failure, Status};
+use dtls_core::{ClientVerification, Count, Failure, Reason, Status, TrustAnchors};
 use support::flight::{Message, edited, orders};
 use support::link::{Direction, ToClient, ToServer};
 use support::records::{
@@ -11,7 +11,8 @@ use support::records::{
     HELLO_VERIFY_REQUEST, SERVER_HELLO, SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE,
 };
 use support::scene::Scene;
-use support::{clock, records};
+use support::{clock, pki, records};
+use test_pki::{Profile, Usage};
 
 const UNEXPECTED_MESSAGE: u8 = 10;
 const CERTIFICATE_VERIFY: u8 = 15;
@@ -212,5 +213,56 @@ fn finished_does_not_count_without_client_key_exchange() {
     assert_eq!(without(&mut scene, ToServer, is_it), [failed, failed]);
 }
 
-// With client certificates: a server that asks for one has to refuse ClientKeyExchange before
-// Certificate, two Certificates, and a Finished without the CertificateVerify of the Certificate.
+/// The flight of a client that was asked for a certificate.
+const CLIENT_FLIGHT: [u8; 3] = [CERTIFICATE, CLIENT_KEY_EXCHANGE, CERTIFICATE_VERIFY];
+
+/// A server that asks for certificates, and a client that has one.
+fn mutual(verification: fn(TrustAnchors) -> ClientVerification) -> Scene {
+    let player = pki::ROOT.issue(Profile::new("player-17").usage(Usage::Client));
+    let client = pki::verifying().with_identity(&pki::identity(&player));
+    let anchors = pki::anchors(&pki::ROOT.cert_pem());
+    let server = pki::localhost().with_verification(verification(anchors));
+    Scene::with(&server.expect("usable"), client.expect("a usable identity"))
+}
+
+#[test]
+fn a_server_refuses_the_messages_of_a_client_with_a_certificate_in_any_other_order() {
+    for verification in [ClientVerification::Required, ClientVerification::Optional] {
+        let mut scene = mutual(verification);
+        scene.start(0);
+        scene.link.weather(edited(ToServer, CERTIFICATE, |flight| {
+            assert_eq!(flight.iter().map(|it| it.kind).collect::<Vec<_>>(), CLIENT_FLIGHT);
+        }));
+        scene.link.run();
+        scene.link.assert_connected();
+
+        let mut flights: Vec<Vec<u8>> = orders(&CLIENT_FLIGHT);
+        flights.extend(
+            CLIENT_FLIGHT
+                .map(|kind| CLIENT_FLIGHT.into_iter().filter(|other| *other != kind).collect()),
+        );
+        for place in 0..CLIENT_FLIGHT.len() {
+            let mut twice = CLIENT_FLIGHT.to_vec();
+            twice.insert(place, CLIENT_FLIGHT[place]);
+            flights.push(twice);
+        }
+        for kinds in flights.into_iter().filter(|kinds| *kinds != CLIENT_FLIGHT) {
+            scene.start(0);
+            let wanted = kinds.clone();
+            scene.link.weather(edited(ToServer, CERTIFICATE, move |flight| {
+                let find = |kind: &u8| flight.iter().find(|message| message.kind == *kind).cloned();
+                *flight = wanted.iter().filter_map(find).collect();
+            }));
+            scene.link.run();
+            let server = scene.link.server.session();
+            let reason = server.failure().map(Failure::reason);
+            // A ChangeCipherSpec before its turn is dropped: the proof may still come.
+            let without_proof = kinds == [CERTIFICATE, CLIENT_KEY_EXCHANGE];
+            let expected = if without_proof { Reason::Timeout } else { Reason::Protocol };
+            assert_eq!(reason, Some(expected), "{kinds:?}: {:?}", server.failure());
+            assert_eq!(server.stats()[Count::HandshakesCompleted], 0, "{kinds:?}");
+            assert_ne!(scene.link.client.status(), Status::Connected, "{kinds:?}");
+            scene.assert_undisturbed();
+        }
+    }
+}

@@ -32,6 +32,9 @@ pub(crate) fn edited(
         if direction != way || flight.first().and_then(|it| records::message(it)) != Some(first) {
             return flight.into_iter().map(<[u8]>::to_vec).collect();
         }
+        // A flight that is repeated often goes out in two copies. One is enough to lie in.
+        let again = flight.iter().skip(1).position(|it| records::message(it) == Some(first));
+        let flight = again.map_or(flight.as_slice(), |behind| &flight[..=behind]);
         let mut messages: Vec<Message> = flight.iter().filter_map(|it| Message::read(it)).collect();
         let rest = flight.iter().skip(messages.len()).map(|record| record.to_vec());
         edit(&mut messages);
