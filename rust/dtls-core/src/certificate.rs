@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, PKeyRef, Private};
 use openssl::sha::sha256;
+use openssl::sign::{Signer, Verifier};
 use openssl::x509::X509;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 
@@ -85,7 +87,8 @@ impl Identity {
     /// the order in which they are to be sent.
     ///
     /// # Errors
-    /// When the key cannot be read, is encrypted, or does not belong to the first certificate.
+    /// When the key cannot be read, is encrypted or damaged, or does not belong to the first
+    /// certificate.
     pub fn new(key_pem: &[u8], certificates: Certificates) -> Result<Self, ConfigError> {
         ffi::start();
         if key_pem.is_empty() {
@@ -98,6 +101,9 @@ impl Identity {
             certificate.public_key().is_ok_and(|certified| certified.public_eq(&key))
         };
         match certificates.0.iter().position(belongs) {
+            Some(0) if !can_sign(&key) => {
+                Err(ConfigError::UnreadableKey("its parts contradict each other".to_owned()))
+            }
             Some(0) => Ok(Self { key, certificates }),
             Some(index) => Err(ConfigError::WrongOrder(index + 1)),
             None => Err(ConfigError::KeyMismatch),
@@ -160,7 +166,7 @@ impl TrustAnchors {
             // The order does not matter to a store.
             digests.sort_unstable();
             let digest = sha256(&digests.concat());
-            Ok::<_, openssl::error::ErrorStack>(Anchors { store: store.build(), digest })
+            Ok::<_, ErrorStack>(Anchors { store: store.build(), digest })
         };
         let anchors = fill().map_err(|error| ConfigError::UnreadableCertificate(reason(&error)))?;
         Ok(Self(Arc::new(anchors)))
@@ -179,6 +185,22 @@ impl std::fmt::Debug for TrustAnchors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TrustAnchors({})", self.0.store.all_certificates().len())
     }
+}
+
+/// Whether what `key` signs is verified by its own public half. A file has both, and OpenSSL takes the
+/// public one as it stands there.
+fn can_sign(key: &PKeyRef<Private>) -> bool {
+    const TEXT: &[u8] = b"signed and verified";
+    // Keys of other kinds are not signed with here, or not like this.
+    if !matches!(key.id(), Id::RSA | Id::EC) {
+        return true;
+    }
+    let digest = MessageDigest::sha256();
+    let signature = Signer::new(digest, key).and_then(|mut it| it.sign_oneshot_to_vec(TEXT));
+    let verify = |signature: Vec<u8>| Verifier::new(digest, key)?.verify_oneshot(&signature, TEXT);
+    let verified = signature.and_then(verify).unwrap_or(false);
+    let _why = ErrorStack::get();
+    verified
 }
 
 /// Whether `pem` says that it is encrypted, as anything in PEM may (RFC 1421): OpenSSL would ask for

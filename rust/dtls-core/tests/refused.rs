@@ -5,7 +5,9 @@ mod support;
 use dtls_core::{
     Certificates, ConfigError, Failure, Identity, ServerConfig, Session, Status, TrustAnchors,
 };
+use openssl::ec::EcKey;
 use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslContextBuilder, SslVersion};
 use openssl::symm::Cipher;
@@ -297,6 +299,22 @@ fn a_chain_in_the_wrong_order_is_refused() {
     reversed.append(pki::certificates(&issued.cert_pem));
     let refused = Identity::new(issued.key_pem.as_bytes(), reversed).err();
     assert_eq!(refused, Some(ConfigError::WrongOrder(2)));
+}
+
+#[test]
+fn a_damaged_key_is_refused() {
+    // The private half is another one, and the public half is still that of the certificate.
+    let ec = |pem: &str| PKey::private_key_from_pem(pem.as_bytes()).and_then(|key| key.ec_key());
+    let own = ec(&pki::LOCALHOST.key_pem).expect("an EC key");
+    let other = ec(&pki::ec_key(Nid::X9_62_PRIME256V1)).expect("an EC key");
+    let (group, public) = (own.group(), own.public_key());
+    let damaged = EcKey::from_private_components(group, other.private_key(), public)
+        .and_then(PKey::from_ec_key)
+        .and_then(|key| key.private_key_to_pem_pkcs8())
+        .expect("PEM");
+    let refused = Identity::new(&damaged, pki::certificates(&pki::LOCALHOST.cert_pem)).err();
+    let refused = refused.expect("it could not sign a handshake").to_string();
+    assert!(refused.contains("contradict each other"), "{refused}");
 }
 
 #[test]
