@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
+use openssl::pkey::{Id, PKeyRef, Private};
 use openssl::sha::Sha256;
 use openssl::ssl::{
     SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
 };
+use openssl::x509::{X509KeyUsage, X509Ref};
 
 use crate::certificate::Identity;
 use crate::cookie;
@@ -312,6 +314,10 @@ fn show(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), Conf
         let reason = "DTLS 1.2 needs an RSA key, or an ECDSA key on P-256 or P-384";
         return Err(ConfigError::Refused(reason.to_owned()));
     }
+    if !may_sign(own, &identity.key) {
+        let reason = "its key usage is not digitalSignature, or one of its extensions is broken";
+        return Err(ConfigError::Refused(reason.to_owned()));
+    }
     context.set_certificate(own).map_err(refused)?;
     context.set_private_key(&identity.key).map_err(refused)?;
     context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
@@ -333,6 +339,14 @@ fn can_sign(key: &openssl::pkey::PKey<openssl::pkey::Private>) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Whether a handshake may be signed with `key` by what `certificate` says (RFC 5246 section 7.4.2).
+/// OpenSSL keeps to that with ECDSA keys, and has nothing to offer then. To it a certificate with an
+/// extension that it cannot read is for no purpose at all.
+fn may_sign(certificate: &X509Ref, key: &PKeyRef<Private>) -> bool {
+    let usage = certificate.key_usage();
+    key.id() != Id::EC || usage.is_none_or(|usage| usage.contains(X509KeyUsage::DIGITAL_SIGNATURE))
 }
 
 /// What both sides have in common.

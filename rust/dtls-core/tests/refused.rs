@@ -5,12 +5,15 @@ mod support;
 use dtls_core::{
     Certificates, ConfigError, Failure, Identity, ServerConfig, Session, Status, TrustAnchors,
 };
+use openssl::asn1::{Asn1Object, Asn1OctetString};
 use openssl::ec::EcKey;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslContextBuilder, SslVersion};
 use openssl::symm::Cipher;
+use openssl::x509::X509Extension;
+use openssl::x509::extension::KeyUsage;
 use support::link::{End, Link, Server, ToClient, connect};
 use support::raw::{Progress, Raw};
 use support::{child, clock, pki, raw, records};
@@ -315,6 +318,28 @@ fn a_damaged_key_is_refused() {
     let refused = Identity::new(&damaged, pki::certificates(&pki::LOCALHOST.cert_pem)).err();
     let refused = refused.expect("it could not sign a handshake").to_string();
     assert!(refused.contains("contradict each other"), "{refused}");
+}
+
+#[test]
+fn a_certificate_that_may_not_sign_is_refused() {
+    let key_pem = pki::ec_key(Nid::X9_62_PRIME256V1);
+    let identity = |usage: X509Extension| {
+        let issued = pki::self_signed_for(&key_pem, MessageDigest::sha256(), Some(usage));
+        ServerConfig::new(&pki::identity(&issued)).map(drop)
+    };
+    let broken = Asn1Object::from_str("2.5.29.15").expect("the key usage");
+    let broken = X509Extension::new_from_der(
+        &broken,
+        true,
+        &Asn1OctetString::new_from_bytes(b"\x74\x00").expect("bytes"),
+    );
+    let encipherment = KeyUsage::new().key_encipherment().build();
+    for usage in [encipherment, broken] {
+        let refused = identity(usage.expect("an extension")).expect_err("no client could connect");
+        assert!(refused.to_string().contains("digitalSignature"), "{refused}");
+    }
+    let signing = KeyUsage::new().digital_signature().build();
+    assert_eq!(identity(signing.expect("an extension")), Ok(()));
 }
 
 #[test]

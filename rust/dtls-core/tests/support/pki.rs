@@ -11,7 +11,7 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
-use openssl::x509::{X509Builder, X509NameBuilder};
+use openssl::x509::{X509Builder, X509Extension, X509NameBuilder};
 use test_pki::{Authority, Issued, Profile};
 
 /// The authority that clients trust unless a test says otherwise.
@@ -69,6 +69,15 @@ pub(crate) fn trusting_everyone() -> ClientConfig {
 
 /// A self-signed certificate for localhost with any key (in PEM) that OpenSSL can sign with.
 pub(crate) fn self_signed_with(key_pem: &str, digest: MessageDigest) -> Issued {
+    self_signed_for(key_pem, digest, None)
+}
+
+/// The same with an extension, or without any.
+pub(crate) fn self_signed_for(
+    key_pem: &str,
+    digest: MessageDigest,
+    extension: Option<X509Extension>,
+) -> Issued {
     let key = PKey::private_key_from_pem(key_pem.as_bytes()).expect("a key");
     let make = || {
         let mut name = X509NameBuilder::new()?;
@@ -82,6 +91,9 @@ pub(crate) fn self_signed_with(key_pem: &str, digest: MessageDigest) -> Issued {
         certificate.set_not_before(&*Asn1Time::days_from_now(0)?)?;
         certificate.set_not_after(&*Asn1Time::days_from_now(9)?)?;
         certificate.set_pubkey(&key)?;
+        if let Some(extension) = &extension {
+            certificate.append_extension2(extension)?;
+        }
         certificate.sign(&key, digest)?;
         certificate.build().to_pem()
     };
