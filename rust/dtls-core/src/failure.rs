@@ -173,10 +173,10 @@ impl Failure {
                 _ => {}
             }
         }
-        // Where OpenSSL says nothing, it is a peer that it did not understand.
-        let errors = stack.errors();
-        let of_ssl = errors.iter().any(|error| error.library_code() == SSL_LIBRARY);
-        if of_ssl || errors.is_empty() {
+        if stack.errors().is_empty() {
+            // Fragments that disagree about the length of their message, for one.
+            Self::Protocol("OpenSSL does not say how".to_owned())
+        } else if stack.errors().iter().any(|error| error.library_code() == SSL_LIBRARY) {
             Self::Protocol(reason(stack))
         } else {
             Self::Internal(reason(stack))

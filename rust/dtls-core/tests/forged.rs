@@ -2,9 +2,9 @@
 
 mod support;
 
-use dtls_core::{Session, Status};
+use dtls_core::{Failure, Session, Status};
 use support::link::{
-    Direction, End, Link, Server, ToClient, ToServer, established, packets, sealed, wide,
+    Direction, End, Link, Server, ToClient, ToServer, connect, established, packets, sealed, wide,
 };
 use support::raw::Raw;
 use support::records::{ALERT, APPLICATION_DATA, CERTIFICATE, CHANGE_CIPHER_SPEC, HANDSHAKE};
@@ -271,4 +271,16 @@ fn early_forgeries_cost_a_flight_that_comes_in_one_datagram_one_timeout() {
         assert!((clock::elapsed() - start).as_millis() <= 400);
         link.assert_data_flows();
     }
+}
+
+#[test]
+fn fragments_that_disagree_are_not_called_a_fault_of_ours() {
+    // OpenSSL 3.6 fails then without a word.
+    let mut client = connect(&pki::verifying());
+    for length in [90, 100] {
+        let mut fragment = vec![records::SERVER_HELLO, 0, 0, length, 0, 0, 0, 0, 0, 0, 0, 50];
+        fragment.extend([0; 50]);
+        client.handle(&records::forge(records::HANDSHAKE, 0, u64::from(length), &fragment));
+    }
+    assert!(matches!(client.failure(), Some(Failure::Protocol(_))), "{:?}", client.failure());
 }
