@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use openssl::bn::BigNumContext;
+use openssl::ec::PointConversionForm;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKeyRef, Private};
@@ -318,6 +320,10 @@ fn show(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), Conf
         let reason = "its key usage is not digitalSignature, or one of its extensions is broken";
         return Err(ConfigError::Refused(reason.to_owned()));
     }
+    if !is_uncompressed(own).map_err(refused)? {
+        let reason = "its public key is not in the uncompressed form, and peers take no other";
+        return Err(ConfigError::Refused(reason.to_owned()));
+    }
     context.set_certificate(own).map_err(refused)?;
     context.set_private_key(&identity.key).map_err(refused)?;
     context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
@@ -347,6 +353,18 @@ fn can_sign(key: &openssl::pkey::PKey<openssl::pkey::Private>) -> bool {
 fn may_sign(certificate: &X509Ref, key: &PKeyRef<Private>) -> bool {
     let usage = certificate.key_usage();
     key.id() != Id::EC || usage.is_none_or(|usage| usage.contains(X509KeyUsage::DIGITAL_SIGNATURE))
+}
+
+/// Whether the public key of an ECDSA certificate is in the one form that is left (RFC 8422 section
+/// 5.1.1), and the only one that OpenSSL's clients say they take.
+fn is_uncompressed(certificate: &X509Ref) -> Result<bool, ErrorStack> {
+    let key = certificate.public_key()?;
+    if key.id() != Id::EC {
+        return Ok(true);
+    }
+    let (form, ec) = (PointConversionForm::UNCOMPRESSED, key.ec_key()?);
+    let point = ec.public_key().to_bytes(ec.group(), form, &mut *BigNumContext::new()?)?;
+    Ok(key.public_key_to_der()?.ends_with(&point))
 }
 
 /// What both sides have in common.
