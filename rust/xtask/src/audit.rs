@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::process::{self, on_path, succeed_quietly};
-use crate::{cache, cargo, demo, memcheck, workspace};
+use crate::{cache, cargo, demo, fuzz, memcheck, workspace};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -24,6 +25,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     steps.step("dependencies", dependencies);
     steps.step("documented names", documented_names);
     steps.step("memcheck", memcheck::run);
+    steps.step("fuzz", || fuzz::check(&fuzz::TARGETS, Duration::from_secs(60)));
     steps.step("demo of the release build", || {
         let options = build::Options { release: true, ..build::Options::default() };
         build_and_stage(&options)?;

@@ -8,6 +8,7 @@ mod debian;
 mod demo;
 mod engine;
 mod engine_package;
+mod fuzz;
 mod gdtoolkit;
 mod memcheck;
 mod output;
@@ -65,6 +66,15 @@ enum Command {
     },
     /// Has 500 clients connect, talk, vanish and come back, and watches the memory
     Soak(soak::Options),
+    /// Looks for input that breaks the core, with libFuzzer
+    Fuzz {
+        /// What gets the input; every target one after the other without it
+        #[arg(value_parser = fuzz::TARGETS)]
+        target: Option<String>,
+        /// How long each target is run
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        minutes: u64,
+    },
     /// Runs the checks that need more tools
     Audit,
     /// Checks the repository's own rules
@@ -80,6 +90,7 @@ fn main() -> ExitCode {
         Command::Test { engine: None, soak } => test::run_all(soak),
         Command::Test { engine: Some(filter), .. } => test::run_engine(filter.as_deref()),
         Command::Soak(options) => soak::run(&options),
+        Command::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
         Command::Audit => audit::run(),
         Command::Tidy => tidy::run(),
     };

@@ -1,5 +1,5 @@
-//! The tests of dtls-core under valgrind's memcheck: no error and no memory that is lost for good,
-//! without a suppression.
+//! The tests of dtls-core, and what the fuzzers have found worth keeping, under valgrind's memcheck: no
+//! error and no memory that is lost for good, without a suppression.
 
 use std::process::Command;
 
@@ -36,14 +36,15 @@ pub(crate) fn run() -> Result<Counts> {
     Ok(counts)
 }
 
-/// Builds the tests of dtls-core; returns the programs.
+/// Builds the tests; returns the programs.
 fn test_programs() -> Result<Vec<String>> {
     let mut command = cargo::command();
-    command.args(["test", "--package", "dtls-core", "--no-run", "--message-format=json"]);
+    command.args(["test", "--package", "dtls-core", "--package", "fuzz"]);
+    command.args(["--no-run", "--message-format=json"]);
     let finished = process::succeed_quietly(&mut command, "Building the tests")?;
     let programs: Vec<String> = finished.stdout().lines().filter_map(program).collect();
     if programs.is_empty() {
-        bail!("cargo names no test program of dtls-core");
+        bail!("cargo names no test program");
     }
     Ok(programs)
 }

@@ -1,0 +1,130 @@
+//! The certificates and configurations of every run. They are made when the program starts and are the
+//! same each time, since [`chance`] is.
+
+use std::sync::LazyLock;
+
+use dtls_core::{
+    Certificates, ClientConfig, ClientVerification, Identity, PeerName, ServerConfig, TrustAnchors,
+    Verification,
+};
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
+use openssl::x509::{X509, X509Builder, X509NameBuilder};
+
+use crate::chance;
+
+/// What the server of every run has, and its clients trust.
+pub(crate) struct Pki {
+    pub(crate) key_pem: Vec<u8>,
+    pub(crate) key_der: Vec<u8>,
+    pub(crate) certificate_der: Vec<u8>,
+    /// The server's certificate and the intermediate that issued it.
+    pub(crate) chain_pem: Vec<u8>,
+    pub(crate) server: ServerConfig,
+    /// The same, letting in only who has a certificate.
+    pub(crate) asking: ServerConfig,
+    /// Verifies the chain and the name.
+    pub(crate) client: ClientConfig,
+    /// The same with a certificate of its own.
+    pub(crate) identified: ClientConfig,
+    /// Takes whatever answers.
+    pub(crate) trusting: ClientConfig,
+}
+
+impl Pki {
+    /// The one of this program.
+    pub(crate) fn get() -> &'static Self {
+        static PKI: LazyLock<Pki> = LazyLock::new(|| {
+            chance::begin(0);
+            make().expect("OpenSSL makes keys and certificates")
+        });
+        &PKI
+    }
+}
+
+fn make() -> Result<Pki, ErrorStack> {
+    let root_key = new_key()?;
+    let root = issue("Root", &root_key, None, true)?;
+    let between_key = new_key()?;
+    let between = issue("Between", &between_key, Some((&root, &root_key)), true)?;
+    let key = new_key()?;
+    let own = issue("localhost", &key, Some((&between, &between_key)), false)?;
+    let player_key = new_key()?;
+    let player = issue("player", &player_key, Some((&root, &root_key)), false)?;
+
+    let key_pem = key.private_key_to_pem_pkcs8()?;
+    let chain_pem = [own.to_pem()?, between.to_pem()?].concat();
+    let anchors = certificates(&root.to_pem()?);
+    let anchors = TrustAnchors::new(&anchors).expect("a root can be trusted");
+    let identity = Identity::new(&key_pem, certificates(&chain_pem)).expect("a pair");
+    let server = ServerConfig::new(&identity).expect("a usable identity");
+    let asking = server.clone().with_verification(ClientVerification::Required(anchors.clone()));
+    let name = PeerName::parse("localhost").expect("a name");
+    let verification = Verification::ChainAndName(anchors, name.clone());
+    let client = ClientConfig::new(verification, Some(name)).expect("a usable configuration");
+    let player = certificates(&player.to_pem()?);
+    let player = Identity::new(&player_key.private_key_to_pem_pkcs8()?, player).expect("a pair");
+    let identified = client.clone().with_identity(&player);
+    Ok(Pki {
+        key_der: key.private_key_to_pkcs8()?,
+        key_pem,
+        certificate_der: own.to_der()?,
+        chain_pem,
+        server,
+        asking: asking.expect("a usable configuration"),
+        client,
+        identified: identified.expect("a usable identity"),
+        trusting: ClientConfig::new(Verification::Nothing, None).expect("a usable configuration"),
+    })
+}
+
+fn certificates(pem: &[u8]) -> Certificates {
+    Certificates::parse(pem).expect("certificates that were just made")
+}
+
+fn new_key() -> Result<PKey<Private>, ErrorStack> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
+    PKey::from_ec_key(EcKey::generate(&group)?)
+}
+
+/// A certificate for `key`, issued by an authority or by itself.
+fn issue(
+    name: &str,
+    key: &PKey<Private>,
+    authority: Option<(&X509, &PKey<Private>)>,
+    is_authority: bool,
+) -> Result<X509, ErrorStack> {
+    let mut subject = X509NameBuilder::new()?;
+    subject.append_entry_by_nid(Nid::COMMONNAME, name)?;
+    let subject = subject.build();
+
+    let mut certificate = X509Builder::new()?;
+    certificate.set_version(2)?;
+    certificate.set_serial_number(&*BigNum::from_u32(7)?.to_asn1_integer()?)?;
+    certificate.set_subject_name(&subject)?;
+    certificate
+        .set_issuer_name(authority.map_or(&*subject, |(issuer, _)| issuer.subject_name()))?;
+    // Not from now on: it is to be the same certificate tomorrow.
+    certificate.set_not_before(&*Asn1Time::from_str("20200101000000Z")?)?;
+    certificate.set_not_after(&*Asn1Time::from_str("21000101000000Z")?)?;
+    certificate.set_pubkey(key)?;
+    if is_authority {
+        certificate.append_extension(BasicConstraints::new().critical().ca().build()?)?;
+    } else {
+        certificate
+            .append_extension(ExtendedKeyUsage::new().server_auth().client_auth().build()?)?;
+        let mut names = SubjectAlternativeName::new();
+        names.dns("localhost").ip("127.0.0.1");
+        let context = certificate.x509v3_context(None, None);
+        let names = names.build(&context)?;
+        certificate.append_extension(names)?;
+    }
+    certificate.sign(authority.map_or(key, |(_, key)| key), MessageDigest::sha256())?;
+    Ok(certificate.build())
+}
