@@ -241,9 +241,9 @@ fn a_server_refuses_the_messages_of_a_client_with_a_certificate_in_any_other_ord
             CLIENT_FLIGHT
                 .map(|kind| CLIENT_FLIGHT.into_iter().filter(|other| *other != kind).collect()),
         );
-        for place in 0..CLIENT_FLIGHT.len() {
+        for (place, kind) in CLIENT_FLIGHT.into_iter().enumerate() {
             let mut twice = CLIENT_FLIGHT.to_vec();
-            twice.insert(place, CLIENT_FLIGHT[place]);
+            twice.insert(place, kind);
             flights.push(twice);
         }
         for kinds in flights.into_iter().filter(|kinds| *kinds != CLIENT_FLIGHT) {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::output::Counts;
 use crate::workspace;
 
+mod documents;
 mod manifests;
 mod text;
 mod unsafe_code;
@@ -53,6 +54,7 @@ pub(crate) fn check() -> Result<Counts> {
 
 fn findings(files: &Files) -> Vec<Finding> {
     let mut findings = manifests::check(files);
+    findings.extend(documents::check(files));
     for (path, content) in files {
         findings.extend(text::check(path, content));
         findings.extend(unsafe_code::check(path, content));
