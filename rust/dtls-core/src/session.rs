@@ -271,6 +271,11 @@ impl Session {
         }
     }
 
+    /// Whether there is something to send.
+    pub fn has_outgoing(&self) -> bool {
+        !self.io.outgoing.is_empty()
+    }
+
     /// Gives every datagram that has to be sent to `send`, oldest first.
     pub fn transmit(&mut self, mut send: impl FnMut(&[u8])) {
         for datagram in self.io.outgoing.iter() {

@@ -223,8 +223,10 @@ fn client_config(key: ClientKey) -> Result<ClientConfig, CredentialError> {
     static CONFIGS: LazyLock<Mutex<LruCache<ClientKey, ClientConfig>>> =
         LazyLock::new(|| Mutex::new(LruCache::new(MOST_CONFIGS)));
 
-    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(config) = configs.get(&key) {
+    // Not held while one is made: the engine may print something then, and whoever listens to that may
+    // come here again.
+    let configs = || CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(config) = configs().get(&key) {
         return Ok(config.clone());
     }
     let anchors = match &key.trust {
@@ -239,7 +241,7 @@ fn client_config(key: ClientKey) -> Result<ClientConfig, CredentialError> {
         (Some(anchors), Some(name)) => Verification::ChainAndName(anchors, name),
     };
     let config = ClientConfig::new(verification, key.name.clone())?.with_limits(key.limits);
-    configs.put(key, config.clone());
+    configs().put(key, config.clone());
     Ok(config)
 }
 

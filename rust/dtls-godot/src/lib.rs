@@ -3,11 +3,14 @@
 //! Thin on purpose: a method here converts, delegates and converts. What it says about DTLS it asks
 //! `dtls-core`; what is known here is the engine: its sockets, its resources, its console.
 
+mod connection;
 mod credentials;
 mod gdext_private;
 mod logging;
 mod names;
+mod packet_peer;
 mod peer;
+mod peers;
 mod saved;
 mod server;
 mod settings;

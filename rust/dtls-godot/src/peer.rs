@@ -1,23 +1,20 @@
 //! `PacketPeerDTLSOpenSSL`.
 
-use std::ptr;
-use std::time::Instant;
+use std::sync::Arc;
 
-use dtls_core::{
-    ClientConfig, ConfigError, Ending, Failure, Limits, MAX_PACKET, SendError, Session,
-};
+use dtls_core::{Session, Stats};
 use godot::builtin::{GString, VarDictionary};
-use godot::classes::{IPacketPeerExtension, PacketPeerUdp};
+use godot::classes::PacketPeerUdp;
 use godot::global::Error;
-use godot::meta::conv::RawPtr;
 use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
-use crate::credentials::{self, CredentialError};
+use crate::connection::Peer;
+use crate::credentials;
 use crate::gdext_private::{OptionalCertificate, OptionalOptions, Status};
 use crate::names::class;
+use crate::peers::{Handle, with};
 use crate::stats;
-use crate::udp::{self, Flow};
 
 class! { peer,
 
@@ -47,216 +44,23 @@ class! { peer,
 /// underneath. One packet is one datagram of at most 16,384 bytes; packets of up to 1,163 bytes are not
 /// split on the way.
 pub(crate) struct PacketPeerDtls {
-    connection: Connection,
-    /// What `get_packet` handed out last: the engine copies from it after the call.
-    packet: Vec<u8>,
-    last_error: GString,
-    /// What is to be logged once nobody holds the object: whoever listens may ask it something.
-    report: Option<Report>,
+    /// Where everything is; `peers.rs` says why.
+    pub(crate) handle: Arc<Handle>,
 }}
-
-/// Something to be logged.
-type Report = (log::Level, String);
-
-#[derive(Default)]
-enum Connection {
-    /// Nothing was begun.
-    #[default]
-    None,
-    /// `take_connection` found no client to talk to.
-    Refused,
-    /// There is a socket to serve.
-    Active(Active),
-    /// It is over; packets may be left.
-    Over(Session),
-}
-
-struct Active {
-    udp: Gd<PacketPeerUdp>,
-    session: Session,
-    /// Whose failures the developer wants to hear about: a client's own connection, rather than what
-    /// strangers send to a server.
-    is_client: bool,
-}
 
 impl PacketPeerDtls {
     /// A server's peer whose handshake has begun.
     pub(crate) fn accepted(udp: Gd<PacketPeerUdp>, session: Session) -> Gd<Self> {
-        let mut peer = Self::new_gd();
-        peer.bind_mut().begin(Active { udp, session, is_client: false });
-        peer
+        let object = Self::new_gd();
+        with(&object, (), |peer| peer.accept(udp, session));
+        object
     }
 
     /// A server's peer that leads nowhere.
     pub(crate) fn refused(why: &str) -> Gd<Self> {
-        let mut peer = Self::new_gd();
-        {
-            let mut peer = peer.bind_mut();
-            peer.connection = Connection::Refused;
-            peer.last_error = GString::from(why);
-        }
-        peer
-    }
-
-    fn begin(&mut self, mut active: Active) {
-        active.flush();
-        self.connection = Connection::Active(active);
-        self.packet = Vec::new();
-        self.last_error = GString::new();
-        self.settle();
-    }
-
-    fn connect(
-        &mut self,
-        method: &str,
-        packet_peer: Option<Gd<PacketPeerUdp>>,
-        config: impl FnOnce() -> Result<ClientConfig, CredentialError>,
-    ) -> Error {
-        let result = match self.connection {
-            Connection::Active(_) => Err(ConnectError::InUse),
-            _ => start(packet_peer, config),
-        };
-        match result {
-            Ok(active) => {
-                self.begin(active);
-                Error::OK
-            }
-            Err(error) => {
-                self.last_error = GString::from(&error.to_string());
-                let text = format!("{}.{method}: {error}.", Self::class_id());
-                self.report = Some((log::Level::Error, text));
-                error.code()
-            }
-        }
-    }
-
-    fn session(&self) -> Option<&Session> {
-        match &self.connection {
-            Connection::None | Connection::Refused => None,
-            Connection::Active(Active { session, .. }) | Connection::Over(session) => Some(session),
-        }
-    }
-
-    fn session_mut(&mut self) -> Option<&mut Session> {
-        match &mut self.connection {
-            Connection::None | Connection::Refused => None,
-            Connection::Active(Active { session, .. }) | Connection::Over(session) => Some(session),
-        }
-    }
-
-    /// Logs what there is to report. To be called by whoever no longer holds the object.
-    fn tell(mut this: Gd<Self>) {
-        let report = this.bind_mut().report.take();
-        if let Some((level, text)) = report {
-            log::log!(level, "{text}");
-        }
-    }
-
-    /// Lets go of the socket when the session is over, and has it reported why, once.
-    fn settle(&mut self) {
-        let Connection::Active(active) = &self.connection else {
-            return;
-        };
-        if let Some(failure) = active.session.failure() {
-            self.last_error = GString::from(&failure.to_string());
-            self.report = Some(if active.is_client {
-                (log::Level::Error, format!("DTLS connection failed: {failure}."))
-            } else {
-                (log::Level::Info, format!("a client's connection failed: {failure}"))
-            });
-        } else if let Some(ending) = active.session.ending() {
-            // That one side closes it is what a connection comes to; the others want to be explained.
-            if matches!(ending, Ending::Idle(_) | Ending::Restarted) {
-                self.last_error = GString::from(&ending.to_string());
-            }
-            self.report = Some((log::Level::Debug, ending.to_string()));
-        } else {
-            return;
-        }
-        if let Connection::Active(active) = std::mem::take(&mut self.connection) {
-            self.connection = Connection::Over(active.session);
-        }
-    }
-}
-
-/// Why a client's connection could not be begun.
-#[derive(Debug, thiserror::Error)]
-enum ConnectError {
-    #[error("the peer is connected or connecting already; call disconnect_from_peer() first")]
-    InUse,
-    #[error("the UDP peer is null")]
-    NoSocket,
-    #[error("the UDP peer is not connected; call connect_to_host() on it first")]
-    SocketNotConnected,
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
-impl ConnectError {
-    fn code(&self) -> Error {
-        match self {
-            Self::InUse => Error::ERR_ALREADY_IN_USE,
-            Self::NoSocket | Self::SocketNotConnected => Error::ERR_INVALID_PARAMETER,
-            Self::Credentials(error) => error.code(),
-            Self::Config(_) => Error::ERR_CANT_CREATE,
-        }
-    }
-}
-
-fn start(
-    packet_peer: Option<Gd<PacketPeerUdp>>,
-    config: impl FnOnce() -> Result<ClientConfig, CredentialError>,
-) -> Result<Active, ConnectError> {
-    let udp = packet_peer.ok_or(ConnectError::NoSocket)?;
-    if !udp.is_socket_connected() {
-        return Err(ConnectError::SocketNotConnected);
-    }
-    let session = Session::connect(&config()?, Instant::now())?;
-    Ok(Active { udp, session, is_client: true })
-}
-
-impl Active {
-    fn poll(&mut self) {
-        if !self.udp.is_socket_connected() {
-            self.session.transport_closed();
-            return;
-        }
-        let now = Instant::now();
-        let Self { udp, session, .. } = self;
-        if !session.is_full() {
-            udp::receive(udp, |datagram| {
-                session.handle_datagram(datagram, now);
-                if session.is_full() { Flow::Enough } else { Flow::More }
-            });
-        }
-        session.handle_timeout(now);
-        self.flush();
-    }
-
-    /// Sends what the session has to send; the last error of the socket, if it had one.
-    fn flush(&mut self) -> Error {
-        let Self { udp, session, .. } = self;
-        if !udp.is_socket_connected() {
-            // The engine would open a new socket, on another port, to send from.
-            session.transmit(|_| {});
-            session.transport_closed();
-            return Error::ERR_UNCONFIGURED;
-        }
-        let mut result = Error::OK;
-        session.transmit(|datagram| {
-            let sent = udp::send(udp, datagram);
-            if sent != Error::OK {
-                result = sent;
-            }
-        });
-        result
-    }
-
-    fn close(&mut self) {
-        self.session.close();
-        self.flush();
+        let object = Self::new_gd();
+        with(&object, (), |peer| peer.refuse(why));
+        object
     }
 }
 
@@ -278,17 +82,18 @@ impl PacketPeerDtls {
     /// end of a connection it can be called again.
     #[func(gd_self)]
     fn connect_to_peer(
-        mut this: Gd<Self>,
+        this: Gd<Self>,
         packet_peer: Option<Gd<PacketPeerUdp>>,
         #[opt(default = true)] validate_certs: bool,
         #[opt(default = "")] for_hostname: GString,
         #[opt(default = OptionalCertificate(None))] valid_certificate: OptionalCertificate,
     ) -> Error {
-        let result = this.bind_mut().connect("connect_to_peer", packet_peer, || {
-            credentials::client(validate_certs, &for_hostname.to_string(), valid_certificate.0)
-        });
-        Self::tell(this);
-        result
+        let method = format!("{}.connect_to_peer", Self::class_id());
+        with(&this, Error::ERR_BUSY, |peer| {
+            peer.connect(&method, packet_peer, || {
+                credentials::client(validate_certs, &for_hostname.to_string(), valid_certificate.0)
+            })
+        })
     }
 
     /// Starts a handshake over [param packet_peer] as the engine's own class does: [param hostname] is
@@ -298,28 +103,23 @@ impl PacketPeerDtls {
     /// one.
     #[func(gd_self)]
     fn connect_tls(
-        mut this: Gd<Self>,
+        this: Gd<Self>,
         packet_peer: Option<Gd<PacketPeerUdp>>,
         hostname: GString,
         #[opt(default = OptionalOptions(None))] client_options: OptionalOptions,
     ) -> Error {
-        let result = this.bind_mut().connect("connect_tls", packet_peer, || {
-            credentials::client_by_options(&hostname.to_string(), client_options.0)
-        });
-        Self::tell(this);
-        result
+        let method = format!("{}.connect_tls", Self::class_id());
+        with(&this, Error::ERR_BUSY, |peer| {
+            peer.connect(&method, packet_peer, || {
+                credentials::client_by_options(&hostname.to_string(), client_options.0)
+            })
+        })
     }
 
     /// Ends the connection and tells the other side. Packets that have been received can still be read.
-    #[func]
-    fn disconnect_from_peer(&mut self) {
-        match &mut self.connection {
-            Connection::Active(active) => active.close(),
-            Connection::Over(session) => session.close(),
-            Connection::None | Connection::Refused => self.connection = Connection::None,
-        }
-        self.last_error = GString::new();
-        self.settle();
+    #[func(gd_self)]
+    fn disconnect_from_peer(this: Gd<Self>) {
+        with(&this, (), Peer::disconnect);
     }
 
     /// The state of the connection: [code]STATUS_DISCONNECTED[/code] (0),
@@ -328,45 +128,21 @@ impl PacketPeerDtls {
     /// server's certificate is valid but for another name. Changes in [method poll].
     #[func]
     fn get_status(&self) -> Status {
-        match &self.connection {
-            Connection::None => Status::Disconnected,
-            Connection::Refused => Status::Error,
-            Connection::Active(Active { session, .. }) | Connection::Over(session) => {
-                match session.status() {
-                    dtls_core::Status::Handshaking => Status::Handshaking,
-                    dtls_core::Status::Connected => Status::Connected,
-                    dtls_core::Status::Closed => Status::Disconnected,
-                    dtls_core::Status::Failed => match session.failure() {
-                        Some(Failure::HostnameMismatch { .. }) => Status::ErrorHostnameMismatch,
-                        _ => Status::Error,
-                    },
-                }
-            }
-        }
+        self.handle.with(Status::Handshaking, |peer| peer.status())
     }
 
     /// Handles every datagram that waits and sends again what got lost. Call it every frame: nothing
     /// happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of
     /// all packets that have arrived.
     #[func(gd_self)]
-    fn poll(mut this: Gd<Self>) {
-        {
-            let mut this = this.bind_mut();
-            if let Connection::Active(active) = &mut this.connection {
-                active.poll();
-                this.settle();
-            }
-            if this.report.is_none() {
-                return;
-            }
-        }
-        Self::tell(this);
+    fn poll(this: Gd<Self>) {
+        with(&this, (), Peer::poll);
     }
 
     /// Why the connection failed, or could not be begun, in words. Empty when nothing failed.
     #[func]
     fn get_last_error(&self) -> GString {
-        self.last_error.clone()
+        self.handle.with(GString::new(), |peer| peer.last_error())
     }
 
     /// Whether this connection goes on with the session of an earlier one to the same server, which takes
@@ -377,7 +153,7 @@ impl PacketPeerDtls {
     /// server has the same certificate and demands as before.
     #[func]
     fn is_session_reused(&self) -> bool {
-        self.session().is_some_and(Session::is_resumed)
+        self.handle.with(false, |peer| peer.is_resumed())
     }
 
     /// What was counted since this connection was begun; all zero without one. The values are whole
@@ -399,90 +175,12 @@ impl PacketPeerDtls {
     ///   [code]timeout[/code], [code]certificate_expired[/code] or [code]hostname_mismatch[/code].
     #[func]
     fn get_stats(&self) -> VarDictionary {
-        stats::dictionary(&self.session().map(Session::stats).unwrap_or_default())
-    }
-}
-
-#[godot_api]
-impl IPacketPeerExtension for PacketPeerDtls {
-    fn get_available_packet_count(&self) -> i32 {
-        let count = self.session().map_or(0, Session::received);
-        i32::try_from(count).unwrap_or(i32::MAX)
-    }
-
-    fn get_max_packet_size(&self) -> i32 {
-        let size = match self.session() {
-            Some(session) => session.max_packet_size(),
-            None => Limits::default().max_packet_size(),
-        };
-        i32::try_from(size).unwrap_or(i32::MAX)
-    }
-
-    // # Safety
-    // Called by the engine, with pointers that are null or valid for the length of the call.
-    unsafe fn get_packet_rawptr(
-        &mut self,
-        r_buffer: RawPtr<*mut RawPtr<*const u8>>,
-        r_buffer_size: RawPtr<*mut i32>,
-    ) -> Error {
-        let (buffer, size) = (r_buffer.ptr().cast::<*const u8>(), r_buffer_size.ptr());
-        if buffer.is_null() || size.is_null() {
-            return Error::ERR_INVALID_PARAMETER;
-        }
-        let Some(packet) = self.session_mut().and_then(Session::receive) else {
-            return Error::ERR_UNAVAILABLE;
-        };
-        // It stays untouched until the next call, long enough for the engine to copy it.
-        self.packet = packet;
-        let length = i32::try_from(self.packet.len()).unwrap_or(0);
-        // SAFETY: both pointers are not null, and valid as the engine promises.
-        unsafe {
-            buffer.write(self.packet.as_ptr());
-            size.write(length);
-        }
-        Error::OK
-    }
-
-    // # Safety
-    // Called by the engine, with a pointer that is null or readable for `p_buffer_size` bytes.
-    unsafe fn put_packet_rawptr(
-        &mut self,
-        p_buffer: RawPtr<*const u8>,
-        p_buffer_size: i32,
-    ) -> Error {
-        let Ok(size) = usize::try_from(p_buffer_size) else {
-            return Error::ERR_INVALID_PARAMETER;
-        };
-        let Connection::Active(active) = &mut self.connection else {
-            return Error::ERR_UNCONFIGURED;
-        };
-        let buffer = p_buffer.ptr();
-        let payload: &[u8] = if size == 0 || size > MAX_PACKET {
-            // Nothing to read, or more than may be sent; which of the two the session says.
-            &[]
-        } else if buffer.is_null() {
-            return Error::ERR_INVALID_PARAMETER;
-        } else {
-            // SAFETY: not null, and readable for `size` bytes as the engine promises.
-            unsafe { &*ptr::slice_from_raw_parts(buffer, size) }
-        };
-        let result = active.session.send(payload);
-        let sent = active.flush();
-        let code = match result {
-            Ok(()) if size > MAX_PACKET => Error::ERR_INVALID_PARAMETER,
-            Ok(()) => sent,
-            Err(SendError::TooLarge) => Error::ERR_INVALID_PARAMETER,
-            Err(SendError::NotConnected) => Error::ERR_UNCONFIGURED,
-        };
-        self.settle();
-        code
+        stats::dictionary(&self.handle.with(Stats::default(), |peer| peer.stats()))
     }
 }
 
 impl Drop for PacketPeerDtls {
     fn drop(&mut self) {
-        if let Connection::Active(active) = &mut self.connection {
-            active.close();
-        }
+        self.handle.forget();
     }
 }

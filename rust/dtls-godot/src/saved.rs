@@ -5,7 +5,8 @@
 //! in `modules/mbedtls/crypto_mbedtls.cpp`). So a chain is read again from the file that the resource
 //! was loaded from, and where there is no such file it is refused, since half a chain helps nobody.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
 
 use dtls_core::{Certificates, ConfigError};
 use godot::classes::{FileAccess, X509Certificate};
@@ -85,30 +86,53 @@ fn is_empty(pem: &[u8]) -> bool {
     lines.all(|line| line.trim_ascii().is_empty() || line.starts_with(b"-----"))
 }
 
-/// A folder to save certificates in, made when the first is, and used again until [`clean_up`].
+/// A folder to save certificates in, made when the first is, and used again until [`clean_up`]. It is
+/// taken out while it is in use: the engine may print something then, and whoever listens to that may
+/// come here again.
 static SCRATCH: Mutex<Option<TempDir>> = Mutex::new(None);
+
+fn scratch() -> MutexGuard<'static, Option<TempDir>> {
+    SCRATCH.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The PEM text of an engine object, by way of a scratch file: `save_to_string()` leaves a NUL in the
 /// text, over which the engine prints an error.
 fn save(certificate: &Gd<X509Certificate>, what: &'static str) -> Result<Vec<u8>, CredentialError> {
     let unreadable = |why: String| CredentialError::Unreadable(what, why);
-    let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = |error: io::Error| unreadable(error.to_string());
+    let used_before = scratch().take();
     // Whoever tidies the temporary folder up may have taken it away.
-    let folder = match scratch.take().filter(|folder| folder.path().exists()) {
+    let folder = match used_before.filter(|folder| folder.path().exists()) {
         Some(folder) => folder,
-        None => tempfile::tempdir().map_err(|error| unreadable(error.to_string()))?,
+        None => make_folder().map_err(failed)?,
     };
-    let path = scratch.insert(folder).path().join("certificate.crt");
+    let path = folder.path().join("certificate.crt");
     let text = path
         .to_str()
         .ok_or_else(|| unreadable("the path of the temporary folder is not UTF-8".to_owned()))?;
     match certificate.clone().save(text) {
-        Error::OK => std::fs::read(&path).map_err(|error| unreadable(error.to_string())),
-        error => Err(unreadable(format!("{error:?}"))),
+        Error::OK => {}
+        error => return Err(unreadable(format!("{error:?}"))),
+    }
+    let saved = fs::read(&path).map_err(failed);
+    // Some file systems write a file to the disk when it is emptied and filled again.
+    fs::remove_file(&path).map_err(failed)?;
+    *scratch() = Some(folder);
+    saved
+}
+
+/// In memory if there is such a place: a disk takes up to some milliseconds.
+fn make_folder() -> io::Result<TempDir> {
+    const MEMORY: &str = "/dev/shm";
+    let in_memory =
+        if cfg!(target_os = "linux") { Some(tempfile::tempdir_in(MEMORY)) } else { None };
+    match in_memory {
+        Some(Ok(folder)) => Ok(folder),
+        _ => tempfile::tempdir(),
     }
 }
 
 /// Removes the folder.
 pub(crate) fn clean_up() {
-    *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    *scratch() = None;
 }

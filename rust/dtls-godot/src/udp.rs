@@ -8,26 +8,42 @@ use godot::global::Error;
 use godot::obj::Gd;
 
 /// Most datagrams that one call takes from a socket, so that a flood cannot hold a frame up.
-pub(crate) const DATAGRAMS_PER_CALL: usize = 1024;
+const DATAGRAMS_PER_CALL: usize = 1024;
 /// Most errors of the socket that one call steps over. Each is an ICMP message about a datagram sent
 /// earlier, and says nothing about the ones that wait behind it.
 const ERRORS_PER_CALL: usize = 16;
 
 /// Gives the waiting datagrams to `handle`, oldest first, until it has enough.
-pub(crate) fn receive(udp: &mut Gd<PacketPeerUdp>, mut handle: impl FnMut(&[u8]) -> Flow) {
+///
+/// The engine asks the system for more at each call of either method, so it is asked how many there are
+/// once for all that wait. Returns whether it had an answer in the end; it has none when the socket is
+/// closed.
+pub(crate) fn receive(udp: &mut Gd<PacketPeerUdp>, mut handle: impl FnMut(&[u8]) -> Flow) -> bool {
+    let mut left = DATAGRAMS_PER_CALL;
     let mut errors = 0;
-    for _ in 0..DATAGRAMS_PER_CALL {
-        match udp.get_available_packet_count() {
-            0 => return,
-            ..0 if errors == ERRORS_PER_CALL => return,
-            ..0 => errors += 1,
-            1.. => {
-                if let Flow::Enough = handle(udp.get_packet().as_slice()) {
-                    return;
-                }
+    while left > 0 {
+        let Ok(waiting) = usize::try_from(udp.get_available_packet_count()) else {
+            if errors == ERRORS_PER_CALL {
+                return false;
+            }
+            errors += 1;
+            continue;
+        };
+        if waiting == 0 {
+            return true;
+        }
+        for _ in 0..waiting.min(left) {
+            left -= 1;
+            let datagram = udp.get_packet();
+            // So it is without one, too: an error came first, and the datagram still waits.
+            if !datagram.is_empty()
+                && let Flow::Enough = handle(datagram.as_slice())
+            {
+                return true;
             }
         }
     }
+    true
 }
 
 /// Whether to go on receiving.

@@ -1,0 +1,313 @@
+//! What is behind a peer: its socket, its session, and what has become of it.
+
+use std::time::Instant;
+
+use dtls_core::{
+    ClientConfig, ConfigError, Ending, Failure, Limits, MAX_PACKET, SendError, Session, Stats,
+};
+use godot::builtin::GString;
+use godot::classes::PacketPeerUdp;
+use godot::global::Error;
+use godot::obj::Gd;
+
+use crate::credentials::CredentialError;
+use crate::gdext_private::Status;
+use crate::udp::{self, Flow};
+
+/// Something to be logged.
+pub(crate) type Report = (log::Level, String);
+
+/// A peer.
+#[derive(Default)]
+pub(crate) struct Peer {
+    connection: Connection,
+    /// What `get_packet` handed out last: the engine copies from it after the call.
+    packet: Vec<u8>,
+    last_error: GString,
+    /// What is to be logged once nobody holds the peer: whoever listens may ask it something.
+    report: Option<Report>,
+}
+
+#[derive(Default)]
+enum Connection {
+    /// Nothing was begun.
+    #[default]
+    None,
+    /// `take_connection` found no client to talk to.
+    Refused,
+    /// There is a socket to serve.
+    Active(Active),
+    /// It is over; packets may be left.
+    Over(Session),
+}
+
+struct Active {
+    udp: Gd<PacketPeerUdp>,
+    session: Session,
+    /// Whose failures the developer wants to hear about: a client's own connection, rather than what
+    /// strangers send to a server.
+    is_client: bool,
+}
+
+impl Peer {
+    /// Serves a client whose handshake has begun.
+    pub(crate) fn accept(&mut self, udp: Gd<PacketPeerUdp>, session: Session) {
+        self.begin(Active { udp, session, is_client: false });
+    }
+
+    /// Leads nowhere.
+    pub(crate) fn refuse(&mut self, why: &str) {
+        self.connection = Connection::Refused;
+        self.last_error = GString::from(why);
+    }
+
+    fn begin(&mut self, mut active: Active) {
+        active.flush();
+        self.connection = Connection::Active(active);
+        self.packet = Vec::new();
+        self.last_error = GString::new();
+        self.settle();
+    }
+
+    /// Begins a client's connection, or says why not.
+    pub(crate) fn connect(
+        &mut self,
+        method: &str,
+        packet_peer: Option<Gd<PacketPeerUdp>>,
+        config: impl FnOnce() -> Result<ClientConfig, CredentialError>,
+    ) -> Error {
+        let result = match self.connection {
+            Connection::Active(_) => Err(ConnectError::InUse),
+            _ => start(packet_peer, config),
+        };
+        match result {
+            Ok(active) => {
+                self.begin(active);
+                Error::OK
+            }
+            Err(error) => {
+                self.last_error = GString::from(&error.to_string());
+                let text = format!("{method}: {error}.");
+                self.report = Some((log::Level::Error, text));
+                error.code()
+            }
+        }
+    }
+
+    fn session(&self) -> Option<&Session> {
+        match &self.connection {
+            Connection::None | Connection::Refused => None,
+            Connection::Active(Active { session, .. }) | Connection::Over(session) => Some(session),
+        }
+    }
+
+    fn session_mut(&mut self) -> Option<&mut Session> {
+        match &mut self.connection {
+            Connection::None | Connection::Refused => None,
+            Connection::Active(Active { session, .. }) | Connection::Over(session) => Some(session),
+        }
+    }
+
+    /// Lets go of the socket when the session is over, and has it reported why, once.
+    fn settle(&mut self) {
+        let Connection::Active(active) = &self.connection else {
+            return;
+        };
+        if let Some(failure) = active.session.failure() {
+            self.last_error = GString::from(&failure.to_string());
+            self.report = Some(if active.is_client {
+                (log::Level::Error, format!("DTLS connection failed: {failure}."))
+            } else {
+                (log::Level::Info, format!("a client's connection failed: {failure}"))
+            });
+        } else if let Some(ending) = active.session.ending() {
+            // That one side closes it is what a connection comes to; the others want to be explained.
+            if matches!(ending, Ending::Idle(_) | Ending::Restarted) {
+                self.last_error = GString::from(&ending.to_string());
+            }
+            self.report = Some((log::Level::Debug, ending.to_string()));
+        } else {
+            return;
+        }
+        if let Connection::Active(active) = std::mem::take(&mut self.connection) {
+            self.connection = Connection::Over(active.session);
+        }
+    }
+
+    pub(crate) fn poll(&mut self) {
+        if let Connection::Active(active) = &mut self.connection {
+            active.poll();
+            self.settle();
+        }
+    }
+
+    pub(crate) fn disconnect(&mut self) {
+        match &mut self.connection {
+            Connection::Active(active) => active.close(),
+            Connection::Over(session) => session.close(),
+            Connection::None | Connection::Refused => self.connection = Connection::None,
+        }
+        self.last_error = GString::new();
+        self.settle();
+    }
+
+    /// Tells the other side that nobody is here any more.
+    pub(crate) fn free(&mut self) {
+        if let Connection::Active(active) = &mut self.connection {
+            active.close();
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        match &self.connection {
+            Connection::None => Status::Disconnected,
+            Connection::Refused => Status::Error,
+            Connection::Active(Active { session, .. }) | Connection::Over(session) => {
+                match session.status() {
+                    dtls_core::Status::Handshaking => Status::Handshaking,
+                    dtls_core::Status::Connected => Status::Connected,
+                    dtls_core::Status::Closed => Status::Disconnected,
+                    dtls_core::Status::Failed => match session.failure() {
+                        Some(Failure::HostnameMismatch { .. }) => Status::ErrorHostnameMismatch,
+                        _ => Status::Error,
+                    },
+                }
+            }
+        }
+    }
+
+    pub(crate) fn last_error(&self) -> GString {
+        self.last_error.clone()
+    }
+
+    /// What is to be logged, once.
+    pub(crate) fn take_report(&mut self) -> Option<Report> {
+        self.report.take()
+    }
+
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.session().is_some_and(Session::is_resumed)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.session().map(Session::stats).unwrap_or_default()
+    }
+
+    pub(crate) fn received(&self) -> usize {
+        self.session().map_or(0, Session::received)
+    }
+
+    pub(crate) fn max_packet_size(&self) -> usize {
+        match self.session() {
+            Some(session) => session.max_packet_size(),
+            None => Limits::default().max_packet_size(),
+        }
+    }
+
+    /// The oldest packet. It stays where it is until the next call, for the engine to copy it.
+    pub(crate) fn receive(&mut self) -> Option<&[u8]> {
+        self.packet = self.session_mut()?.receive()?;
+        Some(&self.packet)
+    }
+
+    /// Sends a packet of `size` bytes. `payload` may be empty if it is too large to be sent.
+    pub(crate) fn send(&mut self, payload: &[u8], size: usize) -> Error {
+        let Connection::Active(active) = &mut self.connection else {
+            return Error::ERR_UNCONFIGURED;
+        };
+        let result = active.session.send(payload);
+        let sent = active.flush();
+        let code = match result {
+            Ok(()) if size > MAX_PACKET => Error::ERR_INVALID_PARAMETER,
+            Ok(()) => sent,
+            Err(SendError::TooLarge) => Error::ERR_INVALID_PARAMETER,
+            Err(SendError::NotConnected) => Error::ERR_UNCONFIGURED,
+        };
+        self.settle();
+        code
+    }
+}
+
+/// Why a client's connection could not be begun.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("the peer is connected or connecting already; call disconnect_from_peer() first")]
+    InUse,
+    #[error("the UDP peer is null")]
+    NoSocket,
+    #[error("the UDP peer is not connected; call connect_to_host() on it first")]
+    SocketNotConnected,
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl ConnectError {
+    fn code(&self) -> Error {
+        match self {
+            Self::InUse => Error::ERR_ALREADY_IN_USE,
+            Self::NoSocket | Self::SocketNotConnected => Error::ERR_INVALID_PARAMETER,
+            Self::Credentials(error) => error.code(),
+            Self::Config(_) => Error::ERR_CANT_CREATE,
+        }
+    }
+}
+
+fn start(
+    packet_peer: Option<Gd<PacketPeerUdp>>,
+    config: impl FnOnce() -> Result<ClientConfig, CredentialError>,
+) -> Result<Active, ConnectError> {
+    let udp = packet_peer.ok_or(ConnectError::NoSocket)?;
+    if !udp.is_socket_connected() {
+        return Err(ConnectError::SocketNotConnected);
+    }
+    let session = Session::connect(&config()?, Instant::now())?;
+    Ok(Active { udp, session, is_client: true })
+}
+
+impl Active {
+    fn poll(&mut self) {
+        let Self { udp, session, .. } = self;
+        let is_open = session.is_full()
+            || udp::receive(udp, |datagram| {
+                session.handle_datagram(datagram, Instant::now());
+                if session.is_full() { Flow::Enough } else { Flow::More }
+            });
+        if !is_open && !udp.is_socket_connected() {
+            session.transport_closed();
+            return;
+        }
+        // An idle connection is asked by every server for each of its peers in every frame.
+        if session.next_timeout().is_some() {
+            session.handle_timeout(Instant::now());
+        }
+        if session.has_outgoing() {
+            self.flush();
+        }
+    }
+
+    /// Sends what the session has to send; the last error of the socket, if it had one.
+    fn flush(&mut self) -> Error {
+        let Self { udp, session, .. } = self;
+        if !udp.is_socket_connected() {
+            // The engine would open a new socket, on another port, to send from.
+            session.transmit(|_| {});
+            session.transport_closed();
+            return Error::ERR_UNCONFIGURED;
+        }
+        let mut result = Error::OK;
+        session.transmit(|datagram| {
+            let sent = udp::send(udp, datagram);
+            if sent != Error::OK {
+                result = sent;
+            }
+        });
+        result
+    }
+
+    fn close(&mut self) {
+        self.session.close();
+        self.flush();
+    }
+}
