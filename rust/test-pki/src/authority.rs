@@ -20,7 +20,13 @@ impl Authority {
     /// A self-signed root with a new P-256 key.
     #[must_use]
     pub fn root(common_name: &str) -> Self {
-        let issuer = CertifiedIssuer::self_signed(authority_params(common_name), Key::P256.pair())
+        Self::root_with_key(common_name, &Key::P256)
+    }
+
+    /// A self-signed root with such a key.
+    #[must_use]
+    pub fn root_with_key(common_name: &str, key: &Key) -> Self {
+        let issuer = CertifiedIssuer::self_signed(authority_params(common_name), key.pair())
             .expect("a plain CA certificate can be encoded");
         Self { issuer, path: Vec::new() }
     }
