@@ -1,6 +1,7 @@
 //! The project's commands. `cargo xtask help` lists them.
 
 mod audit;
+mod bench;
 mod build;
 mod cache;
 mod cargo;
@@ -75,6 +76,8 @@ enum Command {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
         minutes: u64,
     },
+    /// Measures the engine's DTLS and ours on the same work, and fails if a target is missed
+    Bench(bench::Options),
     /// Runs the checks that need more tools
     Audit,
     /// Checks the repository's own rules
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Command::Test { engine: Some(filter), .. } => test::run_engine(filter.as_deref()),
         Command::Soak(options) => soak::run(&options),
         Command::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
+        Command::Bench(options) => bench::run(options),
         Command::Audit => audit::run(),
         Command::Tidy => tidy::run(),
     };

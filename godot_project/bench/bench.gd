@@ -1,0 +1,286 @@
+## Measures the engine's DTLS, ours and bare UDP on the same work, in turn. `cargo xtask bench` runs
+## it, once for each round, and makes figures of what it prints.
+##
+## The one argument after `--` is a JSON object: `task` says what to do, the rest how much of it.
+## What comes out is the line `result: ` with a JSON object: for every figure and side a list of
+## samples, each of them taken right after the other sides'. Without that line the run has failed.
+extends SceneTree
+
+const EngineSide := preload("res://bench/engine_side.gd")
+const OurSide := preload("res://bench/our_side.gd")
+const RawSide := preload("res://bench/raw_side.gd")
+const BenchSide := preload("res://bench/side.gd")
+
+## Packets that wait at a time. The socket has room for a few hundred.
+const BURST := 20
+## Clients that send before the server's socket is emptied.
+const CHUNK := 100
+const PACKET_SIZES: Array[int] = [64, 400, 1200]
+## Bytes of the packets in round trips and frames.
+const SMALL := 64
+
+var _plan: Dictionary
+## The sides by name, in the order of this round.
+var _sides: Dictionary[String, BenchSide]
+## Figure to side to samples.
+var _samples := {}
+## What went wrong first. Nothing is measured after it.
+var _problem := ""
+
+
+func _initialize() -> void:
+	_plan = JSON.parse_string(OS.get_cmdline_user_args()[0])
+	var task: String = _plan.task
+	match task:
+		"round":
+			_round()
+		"memory":
+			_memory()
+		"trust":
+			_trust()
+		"versions":
+			_versions()
+		_:
+			_problem = "there is no task %s" % task
+	if _problem == "":
+		print("result: ", JSON.stringify(_samples))
+	else:
+		printerr("the bench failed: ", _problem)
+	quit(0 if _problem == "" else 1)
+
+
+func _round() -> void:
+	var names := ["engine", "ours", "raw"]
+	if _plan.swapped:
+		names.reverse()
+	for name: String in names:
+		_sides[name] = _side(name)
+	_handshakes("rsa2048")
+	_handshakes("p256")
+	_resumed_handshakes()
+	_packets()
+	for count: int in _plan.peers:
+		_frames(count)
+
+
+## One at a time, each with a port of its own.
+func _handshakes(identity: String) -> void:
+	print("handshakes, ", identity)
+	_prepare(identity)
+	var figure := "handshake_%s" % identity
+	for i: int in _plan.handshakes:
+		for name in _sides:
+			if name != "raw":
+				_sides[name].listen()
+				_time_handshake(figure, name, false)
+				_sides[name].clear()
+
+
+## One at a time, all to the same port.
+func _resumed_handshakes() -> void:
+	print("handshakes, resumed")
+	for name in _sides:
+		var side: BenchSide = _sides[name]
+		if not side.resumes():
+			continue
+		side.listen()
+		if not side.connect_one():
+			_fail("%s does not connect" % name)
+		side.clear()
+		for i: int in _plan.handshakes:
+			_time_handshake("handshake_resumed", name, true)
+			side.clear()
+
+
+func _time_handshake(figure: String, name: String, resumed: bool) -> void:
+	if _problem != "":
+		return
+	var side: BenchSide = _sides[name]
+	var started := Time.get_ticks_usec()
+	var is_connected := side.connect_one()
+	var taken := Time.get_ticks_usec() - started
+	if not is_connected:
+		_fail("%s does not connect (%s)" % [name, figure])
+	elif side.is_last_resumed() != resumed:
+		_fail("%s resumes a session or not, as it should not (%s)" % [name, figure])
+	else:
+		_add(figure, name, taken)
+
+
+## What goes over one connection.
+func _packets() -> void:
+	print("packets")
+	if not _populate(1):
+		return
+	for size in PACKET_SIZES:
+		var payload := _payload(size)
+		var bursts: int = _plan.bursts
+		var send_and_receive := func(side: BenchSide) -> bool:
+			for i in bursts:
+				if side.burst(payload, BURST) != BURST:
+					return false
+			return true
+		_alternate("one_way_%d" % size, send_and_receive, bursts * BURST)
+	var count: int = _plan.round_trips
+	var small := _payload(SMALL)
+	var go_back_and_forth := func(side: BenchSide) -> bool:
+		return side.round_trips(small, count) == count
+	_alternate("round_trip", go_back_and_forth, count)
+	for name in _sides:
+		_add("packets_per_poll", name, _sides[name].packets_of_one_poll(small, BURST))
+	_clear()
+
+
+func _frames(peers: int) -> void:
+	print("frames, %d peers" % peers)
+	if not _populate(peers):
+		return
+	# The fewer peers, the more frames: a sample has to be long enough for the clock.
+	var frames: int = maxi(1, int(_plan.polls) / peers)
+	var idle := func(side: BenchSide) -> bool:
+		for i in frames:
+			side.idle_frame()
+		return true
+	_alternate("frame_idle_%d" % peers, idle, frames)
+	for i: int in _plan.samples:
+		for name in _sides:
+			_time_busy_frame("frame_busy_%d" % peers, name, peers)
+	_clear()
+
+
+## The clients send so that nothing is lost; their part is not the server's, and not timed.
+func _time_busy_frame(figure: String, name: String, peers: int) -> void:
+	var side: BenchSide = _sides[name]
+	var payload := _payload(SMALL)
+	var taken := 0
+	for first in range(0, peers, CHUNK):
+		side.send_from(first, mini(first + CHUNK, peers), payload)
+		var started := Time.get_ticks_usec()
+		side.udp_server.poll()
+		taken += Time.get_ticks_usec() - started
+	var started := Time.get_ticks_usec()
+	var received := side.busy_frame()
+	taken += Time.get_ticks_usec() - started
+	if received == peers:
+		_add(figure, name, taken)
+	else:
+		_fail("%s received %d of %d packets" % [name, received, peers])
+
+
+## Lets every side do `work` in turn, as often as the plan says; a sample is the time for one of the
+## `count` operations that it consists of.
+func _alternate(figure: String, work: Callable, count: int) -> void:
+	# Once without the clock, so that none of them is the one that warms up.
+	for name in _sides:
+		work.call(_sides[name])
+	for i: int in _plan.samples:
+		for name in _sides:
+			if _problem != "":
+				return
+			var side: BenchSide = _sides[name]
+			var started := Time.get_ticks_usec()
+			var is_complete: bool = work.call(side)
+			var taken := Time.get_ticks_usec() - started
+			if is_complete:
+				_add(figure, name, float(taken) / count)
+			else:
+				_fail("packets of %s got lost (%s)" % [name, figure])
+
+
+## Resident memory, in KiB for each connected pair. One side for each process: what another has
+## freed would be used again.
+func _memory() -> void:
+	var name: String = _plan.side
+	var pairs: int = _plan.pairs
+	_sides[name] = _side(name)
+	_prepare("p256")
+	# What is allocated once, whatever the number of connections.
+	_populate(20)
+	_clear()
+	var before := _resident_kib()
+	if not _populate(pairs):
+		return
+	_add("memory", name, float(_resident_kib() - before) / pairs)
+
+
+## Milliseconds for the first call of connect_to_peer with the system's roots, and for the next.
+## One side for each process, since the first is first only once.
+func _trust() -> void:
+	var name: String = _plan.side
+	var side := _side(name)
+	side.listen()
+	for figure: String in ["trust_first", "trust_next"]:
+		var started := Time.get_ticks_usec()
+		var result := side.connect_with_system_trust()
+		var taken := Time.get_ticks_usec() - started
+		if result != OK:
+			_fail("%s.connect_to_peer: %s" % [name, error_string(result)])
+		_add(figure, name, taken / 1000.0)
+
+
+## Not samples: what is measured here. An engine with Mbed TLS in a library of its own names it.
+func _versions() -> void:
+	_samples.engine = Engine.get_version_info().string
+	var file := FileAccess.open("/proc/self/maps", FileAccess.READ)
+	while file != null and not file.eof_reached():
+		var library := file.get_line().get_file()
+		if library.begins_with("libmbedtls.so."):
+			_samples.mbedtls = library.trim_prefix("libmbedtls.so.")
+
+
+func _side(name: String) -> BenchSide:
+	return {"engine": EngineSide, "ours": OurSide, "raw": RawSide}[name].new()
+
+
+func _prepare(identity: String) -> void:
+	var folder: String = _plan.pki
+	var key: CryptoKey = load(folder.path_join("%s.key" % identity))
+	var certificate: X509Certificate = load(folder.path_join("%s.crt" % identity))
+	var root: X509Certificate = load(folder.path_join("%s_root.crt" % identity))
+	for name in _sides:
+		if _sides[name].prepare(key, certificate, root) != OK:
+			_fail("%s cannot be set up with %s" % [name, identity])
+
+
+## Connects so many clients of every side, on a new port. Whether that worked.
+func _populate(pairs: int) -> bool:
+	for name in _sides:
+		_sides[name].listen()
+	for i in pairs:
+		for name in _sides:
+			if _problem == "" and not _sides[name].connect_one():
+				_fail("%s does not connect, after %d that did" % [name, i])
+	return _problem == ""
+
+
+func _clear() -> void:
+	for name in _sides:
+		_sides[name].clear()
+
+
+func _payload(size: int) -> PackedByteArray:
+	var payload: PackedByteArray = []
+	payload.resize(size)
+	payload.fill(0x5a)
+	return payload
+
+
+func _resident_kib() -> int:
+	var file := FileAccess.open("/proc/self/status", FileAccess.READ)
+	while file != null and not file.eof_reached():
+		var line := file.get_line()
+		if line.begins_with("VmRSS:"):
+			return line.to_int()
+	_fail("the resident memory cannot be read from /proc/self/status")
+	return 0
+
+
+func _add(figure: String, name: String, value: float) -> void:
+	var sides: Dictionary = _samples.get_or_add(figure, {})
+	var samples: Array = sides.get_or_add(name, [])
+	samples.append(value)
+
+
+func _fail(problem: String) -> void:
+	if _problem == "":
+		_problem = problem

@@ -1,0 +1,129 @@
+## Our DTLS.
+extends "res://bench/side.gd"
+
+var _server: DTLSServerOpenSSL
+var _clients: Array[PacketPeerDTLSOpenSSL] = []
+var _peers: Array[PacketPeerDTLSOpenSSL] = []
+
+
+func prepare(key: CryptoKey, certificate: X509Certificate, root: X509Certificate) -> Error:
+	super(key, certificate, root)
+	# A new one, as the engine needs: its server cannot be set up twice.
+	_server = DTLSServerOpenSSL.new()
+	return _server.setup(key, certificate)
+
+
+func resumes() -> bool:
+	return ClassDB.class_has_method(&"PacketPeerDTLSOpenSSL", &"is_session_reused")
+
+
+func is_last_resumed() -> bool:
+	# By name, since a build of the addon without resumption does not have it.
+	return (
+		resumes()
+		and _clients[-1].call(&"is_session_reused")
+		and _peers[-1].call(&"is_session_reused")
+	)
+
+
+func connect_one() -> bool:
+	var client := PacketPeerDTLSOpenSSL.new()
+	if client.connect_to_peer(client_socket(), true, HOST_NAME, trusted) != OK:
+		return false
+	var peer: PacketPeerDTLSOpenSSL = null
+	var deadline := Time.get_ticks_msec() + PATIENCE_MSEC
+	while Time.get_ticks_msec() < deadline:
+		udp_server.poll()
+		while udp_server.is_connection_available():
+			var taken := _server.take_connection(udp_server.take_connection())
+			if taken.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
+				peer = taken
+		if peer != null:
+			peer.poll()
+		client.poll()
+		if (
+			peer != null
+			and peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_CONNECTED
+			and client.get_status() == PacketPeerDTLSOpenSSL.STATUS_CONNECTED
+		):
+			_clients.append(client)
+			_peers.append(peer)
+			return true
+	return false
+
+
+func clear() -> void:
+	_clients.clear()
+	_peers.clear()
+
+
+func burst(payload: PackedByteArray, count: int) -> int:
+	var client := _clients[0]
+	var peer := _peers[0]
+	for i in count:
+		client.put_packet(payload)
+	udp_server.poll()
+	var received := 0
+	for i in MOST_LOOKS:
+		peer.poll()
+		while peer.get_available_packet_count() > 0:
+			peer.get_packet()
+			received += 1
+		if received == count:
+			break
+	return received
+
+
+func round_trips(payload: PackedByteArray, count: int) -> int:
+	var client := _clients[0]
+	var peer := _peers[0]
+	for i in count:
+		client.put_packet(payload)
+		udp_server.poll()
+		peer.poll()
+		if peer.get_available_packet_count() == 0:
+			return i
+		peer.put_packet(peer.get_packet())
+		client.poll()
+		if client.get_available_packet_count() == 0:
+			return i
+		client.get_packet()
+	return count
+
+
+func packets_of_one_poll(payload: PackedByteArray, count: int) -> int:
+	var peer := _peers[0]
+	for i in count:
+		_clients[0].put_packet(payload)
+	udp_server.poll()
+	peer.poll()
+	var received := 0
+	while peer.get_available_packet_count() > 0:
+		peer.get_packet()
+		received += 1
+	return received
+
+
+func idle_frame() -> void:
+	udp_server.poll()
+	for peer in _peers:
+		peer.poll()
+
+
+func send_from(first: int, end: int, payload: PackedByteArray) -> void:
+	for i in range(first, end):
+		_clients[i].put_packet(payload)
+
+
+func busy_frame() -> int:
+	var received := 0
+	for peer in _peers:
+		peer.poll()
+		while peer.get_available_packet_count() > 0:
+			peer.get_packet()
+			received += 1
+	return received
+
+
+func connect_with_system_trust() -> Error:
+	return PacketPeerDTLSOpenSSL.new().connect_to_peer(client_socket(), true, HOST_NAME)

@@ -1,0 +1,88 @@
+//! What it was measured on.
+
+use std::fs;
+use std::process::Command;
+use std::thread::available_parallelism;
+
+use serde_json::Value;
+
+use crate::{cargo, workspace};
+
+/// Names and values, in the order of the document.
+pub(super) type Description = Vec<(&'static str, String)>;
+
+/// The machine and the programs. `versions` is what the harness says about the engine.
+pub(super) fn describe(versions: &Value) -> Description {
+    let unknown = || "unknown".to_owned();
+    let version = |name: &str| versions[name].as_str().map(str::to_owned);
+    let lock = fs::read_to_string(workspace::root().join("Cargo.lock")).unwrap_or_default();
+    vec![
+        (
+            "processor",
+            read("/proc/cpuinfo").and_then(|text| processor(&text)).unwrap_or_else(unknown),
+        ),
+        ("cores", available_parallelism().map_or_else(|_| unknown(), |count| count.to_string())),
+        ("load when it began", load().unwrap_or_else(unknown)),
+        ("kernel", read("/proc/sys/kernel/osrelease").unwrap_or_else(unknown)),
+        ("engine", version("engine").unwrap_or_else(unknown)),
+        (
+            "the engine's Mbed TLS",
+            version("mbedtls")
+                .unwrap_or_else(|| "built into the engine, which does not say".into()),
+        ),
+        ("our OpenSSL", openssl(&lock).unwrap_or_else(unknown)),
+        ("rustc", rustc().unwrap_or_else(unknown)),
+    ]
+}
+
+fn read(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+fn processor(cpuinfo: &str) -> Option<String> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// How many programs wanted a core in the last minute.
+fn load() -> Option<String> {
+    Some(read("/proc/loadavg")?.split(' ').next()?.to_owned())
+}
+
+/// The OpenSSL in the crate that builds it, whose version is like `300.6.1+3.6.3`.
+fn openssl(lock: &str) -> Option<String> {
+    let lock: toml::Table = lock.parse().ok()?;
+    let packages = lock.get("package")?.as_array()?;
+    let package = packages
+        .iter()
+        .find(|package| package.get("name").and_then(toml::Value::as_str) == Some("openssl-src"))?;
+    Some(package.get("version")?.as_str()?.split_once('+')?.1.to_owned())
+}
+
+fn rustc() -> Option<String> {
+    let mut command = Command::new("rustc");
+    cargo::without_run_variables(&mut command);
+    let output = command.current_dir(workspace::root()).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().strip_prefix("rustc ")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_has_a_name() {
+        let text = "processor\t: 0\nmodel name\t: Fast One 9\nflags\t: x\nmodel name\t: Other\n";
+        assert_eq!(processor(text).as_deref(), Some("Fast One 9"));
+        assert_eq!(processor("Hardware : x"), None);
+    }
+
+    #[test]
+    fn openssl_s_version_is_in_the_lock_file() {
+        let lock = "[[package]]\nname = \"openssl\"\nversion = \"0.10.1\"\n\n\
+            [[package]]\nname = \"openssl-src\"\nversion = \"300.6.1+3.6.3\"\n";
+        assert_eq!(openssl(lock).as_deref(), Some("3.6.3"));
+        assert_eq!(openssl("version = 4\n"), None);
+    }
+}
