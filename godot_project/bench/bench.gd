@@ -63,7 +63,7 @@ func _round() -> void:
 		_frames(count)
 
 
-## One at a time, each with a port of its own.
+## One at a time, each with a server of its own.
 func _handshakes(identity: String) -> void:
 	print("handshakes, ", identity)
 	_prepare(identity)

@@ -1,6 +1,8 @@
 ## Our DTLS.
 extends "res://bench/side.gd"
 
+var _key: CryptoKey
+var _certificate: X509Certificate
 var _server: DTLSServerOpenSSL
 var _clients: Array[PacketPeerDTLSOpenSSL] = []
 var _peers: Array[PacketPeerDTLSOpenSSL] = []
@@ -8,9 +10,18 @@ var _peers: Array[PacketPeerDTLSOpenSSL] = []
 
 func prepare(key: CryptoKey, certificate: X509Certificate, root: X509Certificate) -> Error:
 	super(key, certificate, root)
-	# A new one, as the engine needs: its server cannot be set up twice.
-	_server = DTLSServerOpenSSL.new()
-	return _server.setup(key, certificate)
+	_key = key
+	_certificate = certificate
+	return listen()
+
+
+func listen() -> Error:
+	var result := super()
+	if result == OK and _key != null:
+		# Its tickets are its own.
+		_server = DTLSServerOpenSSL.new()
+		result = _server.setup(_key, _certificate)
+	return result
 
 
 func resumes() -> bool:

@@ -23,8 +23,8 @@ func prepare(_key: CryptoKey, _certificate: X509Certificate, root: X509Certifica
 	return OK
 
 
-## Listens on another port than before, so that no client finds a session there to resume, and no
-## datagram of an earlier connection is left.
+## Listens anew, so that no client finds a session there to resume, and no datagram of an earlier
+## connection is left.
 func listen() -> Error:
 	udp_server = UDPServer.new()
 	return udp_server.listen(0, ADDRESS)

@@ -29,6 +29,7 @@ unsafe impl ExtensionLibrary for Addon {
         if stage == InitStage::Scene {
             gdext_private::know_classes();
             gdext_private::register_status();
+            packet_peer::register_poll();
             settings::register();
             logging::start();
         }

@@ -1,15 +1,21 @@
-//! What the engine calls on every PacketPeer, by means that gdext calls private, like those of
-//! `gdext_private.rs`: gdext borrows an object for each call (`peers.rs` says what that costs), and these
-//! are called for every packet.
+//! What is called for every packet or in every frame, by means that gdext calls private, like those of
+//! `gdext_private.rs`: gdext borrows an object for each call, and `peers.rs` says what that costs. So
+//! `poll` is registered here as well, with its part of the editor's help.
 
+use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use dtls_core::MAX_PACKET;
+use godot::builtin::StringName;
 use godot::global::Error;
 use godot::obj::cap::ImplementsGodotVirtual;
 use godot::obj::{EngineEnum, InstanceId};
-use godot::private::{ClassShard, ITraitImpl, ShardItem, Storage, as_storage};
+use godot::private::{
+    ClassShard, DocsItem, DocsShard, ITraitImpl, InherentImplDocs, ShardItem, Storage, as_storage,
+};
+use godot::register::info::MethodFlags;
+use godot::register::private::method::ClassMethodInfo;
 use godot::sys;
 
 use crate::connection::Peer;
@@ -51,17 +57,15 @@ type Arguments = *const sys::GDExtensionConstTypePtr;
 /// Where the result goes. All of them are numbers, and those have 64 bits on this way.
 type Returned = sys::GDExtensionTypePtr;
 
-/// Writes what `action` makes of the peer behind `instance` to `returned`; `otherwise` if it has none
-/// or panics.
+/// What `action` makes of the peer behind `instance`; `otherwise` if it is busy, or if that panics.
 ///
 /// # Safety
-/// The first two are what the engine gives to a virtual function of PacketPeerDtls that returns a number.
-unsafe fn answer(
+/// `instance` is what the engine gives to a function of PacketPeerDtls.
+unsafe fn with_peer<R: Copy>(
     instance: Instance,
-    returned: Returned,
-    otherwise: i64,
-    action: impl FnOnce(&mut Peer) -> i64,
-) {
+    otherwise: R,
+    action: impl FnOnce(&mut Peer) -> R,
+) -> R {
     let act = AssertUnwindSafe(|| {
         // SAFETY: the engine calls an object only as long as it exists.
         let (storage, id) = unsafe {
@@ -72,9 +76,21 @@ unsafe fn answer(
         let id = InstanceId::from_i64(id.cast_signed());
         peers::with_id(id, || storage.get_gd(), otherwise, action)
     });
-    let result = catch_unwind(act).unwrap_or(otherwise);
+    catch_unwind(act).unwrap_or(otherwise)
+}
+
+/// Writes what `action` makes of the peer behind `instance` to `returned`.
+///
+/// # Safety
+/// Both are what the engine gives to a virtual function of PacketPeerDtls that returns a number.
+unsafe fn answer(
+    instance: Instance,
+    returned: Returned,
+    otherwise: i64,
+    action: impl FnOnce(&mut Peer) -> i64,
+) {
     // SAFETY: as the caller promises.
-    unsafe { returned.cast::<i64>().write(result) };
+    unsafe { returned.cast::<i64>().write(with_peer(instance, otherwise, action)) }
 }
 
 fn code(error: Error) -> i64 {
@@ -140,4 +156,67 @@ unsafe extern "C" fn put_packet(instance: Instance, arguments: Arguments, return
             code(peer.send(payload, size))
         });
     }
+}
+
+/// What the editor's help says about it.
+const POLL_HELP: &str = "\
+    <method name='poll'><return type='void' /><description>\
+    Handles every datagram that waits and sends again what got lost. Call it every frame: nothing \
+    happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of \
+    all packets that have arrived.\
+    </description></method>";
+
+sys::shard_add!(godot::private::__GODOT_DOCS_REGISTRY; DocsShard::new::<PacketPeerDtls>(
+    DocsItem::InherentImpl(InherentImplDocs {
+        methods_xml: POLL_HELP,
+        signals_xml: "",
+        constants_xml: "",
+    })
+));
+
+/// Registers `poll` on the peer's class.
+pub(crate) fn register_poll() {
+    let (name, flags) = (StringName::from("poll"), MethodFlags::DEFAULT);
+    // SAFETY: both functions take no arguments and return nothing, as the signature says.
+    let method = unsafe {
+        ClassMethodInfo::from_signature::<PacketPeerDtls, (), ()>(
+            name,
+            Some(poll),
+            Some(poll_typed),
+            flags,
+            &[],
+            Vec::new(),
+        )
+    };
+    method.register_extension_class_method();
+}
+
+unsafe extern "C" fn poll(
+    _method: *mut c_void,
+    instance: Instance,
+    _arguments: *const sys::GDExtensionConstVariantPtr,
+    count: sys::GDExtensionInt,
+    _returned: sys::GDExtensionVariantPtr,
+    error: *mut sys::GDExtensionCallError,
+) {
+    if count > 0 {
+        // SAFETY: the engine gives a place for the error.
+        unsafe {
+            (*error).error = sys::GDEXTENSION_CALL_ERROR_TOO_MANY_ARGUMENTS;
+            (*error).expected = 0;
+        }
+        return;
+    }
+    // SAFETY: called by the engine.
+    unsafe { with_peer(instance, (), Peer::poll) }
+}
+
+unsafe extern "C" fn poll_typed(
+    _method: *mut c_void,
+    instance: Instance,
+    _arguments: Arguments,
+    _returned: Returned,
+) {
+    // SAFETY: called by the engine.
+    unsafe { with_peer(instance, (), Peer::poll) }
 }

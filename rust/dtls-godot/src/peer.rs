@@ -131,14 +131,6 @@ impl PacketPeerDtls {
         self.handle.with(Status::Handshaking, |peer| peer.status())
     }
 
-    /// Handles every datagram that waits and sends again what got lost. Call it every frame: nothing
-    /// happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of
-    /// all packets that have arrived.
-    #[func(gd_self)]
-    fn poll(this: Gd<Self>) {
-        with(&this, (), Peer::poll);
-    }
-
     /// Why the connection failed, or could not be begun, in words. Empty when nothing failed.
     #[func]
     fn get_last_error(&self) -> GString {
