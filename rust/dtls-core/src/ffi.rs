@@ -56,6 +56,7 @@ unsafe extern "C" {
         callback: Option<unsafe extern "C" fn(*mut sys::SSL, c_uint) -> c_uint>,
     );
     fn DTLS_get_data_mtu(ssl: *const sys::SSL) -> usize;
+    fn ERR_peek_error() -> std::ffi::c_ulong;
     fn SSL_has_pending(ssl: *const sys::SSL) -> c_int;
     fn BIO_ADDR_new() -> *mut BioAddr;
     fn BIO_ADDR_free(address: *mut BioAddr);
@@ -111,11 +112,22 @@ pub(crate) fn listen(ssl: &mut SslRef) -> Listen {
     }
 }
 
+/// Empties the error queue of this thread, which whoever used OpenSSL before may have left something in.
+/// OpenSSL's own call goes through all its places, which is a tenth of what a small packet takes.
+fn clear_errors() {
+    // SAFETY: neither call has arguments.
+    unsafe {
+        if ERR_peek_error() != 0 {
+            sys::ERR_clear_error();
+        }
+    }
+}
+
 /// Continues the handshake. The result is what `SSL_get_error` says of it.
 pub(crate) fn do_handshake(ssl: &mut SslRef) -> Result<(), c_int> {
     // SAFETY: `ssl` is a live SSL object with its BIO set, borrowed exclusively for both calls.
     unsafe {
-        sys::ERR_clear_error();
+        clear_errors();
         match sys::SSL_do_handshake(ssl.as_ptr()) {
             1 => Ok(()),
             result => Err(sys::SSL_get_error(ssl.as_ptr(), result)),
@@ -129,7 +141,7 @@ pub(crate) fn read(ssl: &mut SslRef, buffer: &mut [u8]) -> Result<usize, c_int> 
     // SAFETY: `ssl` is live and borrowed exclusively; `buffer` is writable for the length given, and
     // `length` outlives the call.
     unsafe {
-        sys::ERR_clear_error();
+        clear_errors();
         let to = buffer.as_mut_ptr().cast::<c_void>();
         match sys::SSL_read_ex(ssl.as_ptr(), to, buffer.len(), &raw mut length) {
             1 => Ok(length),
@@ -150,7 +162,7 @@ pub(crate) fn write(ssl: &mut SslRef, payload: &[u8]) -> Result<(), c_int> {
     // SAFETY: `ssl` is live and borrowed exclusively; `payload` is readable for the length given, and
     // `written` outlives the call.
     unsafe {
-        sys::ERR_clear_error();
+        clear_errors();
         let from = payload.as_ptr().cast::<c_void>();
         match sys::SSL_write_ex(ssl.as_ptr(), from, payload.len(), &raw mut written) {
             1 => Ok(()),
@@ -164,9 +176,9 @@ pub(crate) fn shutdown(ssl: &mut SslRef) {
     // SAFETY: `ssl` is live and borrowed exclusively. What it returns does not matter: either the
     // alert went to the BIO or there is no one to tell.
     unsafe {
-        sys::ERR_clear_error();
+        clear_errors();
         sys::SSL_shutdown(ssl.as_ptr());
-        sys::ERR_clear_error();
+        clear_errors();
     }
 }
 
@@ -219,7 +231,7 @@ pub(crate) enum Timer {
 pub(crate) fn handle_timeout(ssl: &mut SslRef) -> Timer {
     // SAFETY: `ssl` is live and borrowed exclusively; this control takes no argument.
     let result = unsafe {
-        sys::ERR_clear_error();
+        clear_errors();
         sys::SSL_ctrl(ssl.as_ptr(), DTLS_CTRL_HANDLE_TIMEOUT, 0, ptr::null_mut())
     };
     match result {

@@ -200,7 +200,7 @@ impl Session {
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
         let least_encrypted = match &self.state {
             State::Handshaking(state) => state.least_encrypted(),
-            State::Connected(state) => state.link.least_encrypted(),
+            State::Connected(state) => state.least_encrypted,
             State::Closed(_) | State::Failed(_) => return,
         };
         self.io.counters.received(datagram.len());

@@ -18,6 +18,8 @@ pub(super) struct Connected {
     heard: Instant,
     idle_timeout: Option<Duration>,
     delivered: Window,
+    /// Shortest body of an encrypted record, in bytes.
+    pub(super) least_encrypted: usize,
 }
 
 thread_local! {
@@ -27,7 +29,8 @@ thread_local! {
 
 impl Connected {
     pub(super) fn new(link: Link, idle_timeout: Option<Duration>, now: Instant) -> Self {
-        Self { link, heard: now, idle_timeout, delivered: Window::default() }
+        let least_encrypted = link.least_encrypted();
+        Self { link, heard: now, idle_timeout, delivered: Window::default(), least_encrypted }
     }
 
     /// When the peer has been silent for too long.
