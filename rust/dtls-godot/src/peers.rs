@@ -8,11 +8,11 @@
 //! prints something, and a script listens to that) is told that it is busy.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use godot::obj::{Gd, InstanceId};
 use parking_lot::{ReentrantMutex, RwLock};
+use rustc_hash::FxHashMap;
 
 use crate::connection::Peer;
 use crate::peer::PacketPeerDtls;
@@ -32,7 +32,7 @@ struct Shared(Peer);
 // changes atomically. It is used by whoever holds the lock, one thread at a time.
 unsafe impl Send for Shared {}
 
-static PEERS: LazyLock<RwLock<HashMap<InstanceId, Arc<Handle>>>> = LazyLock::new(RwLock::default);
+static PEERS: LazyLock<RwLock<FxHashMap<InstanceId, Arc<Handle>>>> = LazyLock::new(RwLock::default);
 
 fn handle_of(id: InstanceId, object: impl FnOnce() -> Gd<PacketPeerDtls>) -> Arc<Handle> {
     if let Some(handle) = PEERS.read().get(&id) {
