@@ -4,7 +4,7 @@
 //! classes of the same name, and has no build option to leave them out. So the documented names are
 //! for engines whose source was changed to leave them free: the cargo feature `documented-names`.
 
-/// Defines the struct behind an engine class: `class! { server, struct … }`.
+/// Defines the struct behind an engine class: `class! { server, struct ... }`.
 #[cfg(not(feature = "documented-names"))]
 macro_rules! class {
     (server, $($definition:tt)*) => {
@@ -15,7 +15,7 @@ macro_rules! class {
     };
 }
 
-/// Defines the struct behind an engine class: `class! { server, struct … }`.
+/// Defines the struct behind an engine class: `class! { server, struct ... }`.
 #[cfg(feature = "documented-names")]
 macro_rules! class {
     (server, $($definition:tt)*) => {

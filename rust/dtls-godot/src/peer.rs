@@ -151,20 +151,27 @@ impl PacketPeerDtls {
     /// What was counted since this connection was begun; all zero without one. The values are whole
     /// numbers, under the keys:
     ///
-    /// - [code]datagrams_received[/code], [code]bytes_received[/code], [code]datagrams_sent[/code],
-    ///   [code]bytes_sent[/code]: what went over the UDP socket, without IP and UDP headers.
-    /// - [code]packets_received[/code], [code]packets_sent[/code]: packets of the game.
-    /// - [code]handshakes_started[/code], [code]handshakes_completed[/code]: 0 or 1 on a peer.
-    /// - [code]handshake_msec[/code]: milliseconds that the handshake took, once it is complete.
-    /// - [code]retransmissions[/code]: how often a part of the handshake was sent again because no
-    ///   answer came. Packets of the game are never sent again.
-    /// - [code]cookies_sent[/code]: how often someone at this peer's address was asked to prove it.
-    /// - [code]records_dropped[/code]: a [Dictionary] with what was thrown away unread:
-    ///   [code]malformed[/code] (not DTLS), [code]forged[/code] (encrypted, but not by the other side),
-    ///   [code]replayed[/code] (received before, or too old to tell), [code]too_early[/code] (encrypted,
-    ///   before there was a key), [code]unexpected[/code] (without a meaning at that point).
-    /// - [code]handshakes_failed[/code]: a [Dictionary] with a count for each reason, such as
-    ///   [code]timeout[/code], [code]certificate_expired[/code] or [code]hostname_mismatch[/code].
+    /// [code]datagrams_received[/code], [code]bytes_received[/code], [code]datagrams_sent[/code] and
+    /// [code]bytes_sent[/code]: what went over the UDP socket, without IP and UDP headers.
+    ///
+    /// [code]packets_received[/code] and [code]packets_sent[/code]: packets of the game.
+    ///
+    /// [code]handshakes_started[/code] and [code]handshakes_completed[/code]: 0 or 1 on a peer.
+    ///
+    /// [code]handshake_msec[/code]: milliseconds that the handshake took, once it is complete.
+    ///
+    /// [code]retransmissions[/code]: how often a part of the handshake was sent again because no answer
+    /// came. Packets of the game are never sent again.
+    ///
+    /// [code]cookies_sent[/code]: how often someone at this peer's address was asked to prove it.
+    ///
+    /// [code]records_dropped[/code]: a [Dictionary] with what was thrown away unread:
+    /// [code]malformed[/code] (not DTLS), [code]forged[/code] (encrypted, but not by the other side),
+    /// [code]replayed[/code] (received before, or too old to tell), [code]too_early[/code] (encrypted,
+    /// before there was a key), [code]unexpected[/code] (without a meaning at that point).
+    ///
+    /// [code]handshakes_failed[/code]: a [Dictionary] with a count for each reason, such as
+    /// [code]timeout[/code], [code]certificate_expired[/code] or [code]hostname_mismatch[/code].
     #[func]
     fn get_stats(&self) -> VarDictionary {
         stats::dictionary(&self.handle.with(Stats::default(), |peer| peer.stats()))

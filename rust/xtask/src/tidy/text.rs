@@ -49,6 +49,11 @@ pub(super) fn check(path: &str, content: &str) -> Vec<Finding> {
                     .to_owned(),
             );
         }
+        if breaks_the_help(path, line) {
+            let what = "would empty its page of the editor's help, which is shown with nothing but \
+                        ASCII in it; the items of a list get other characters";
+            found(what.to_owned());
+        }
         if has_tidy_whitespace(path) && line.ends_with([' ', '\t', '\r']) {
             found("ends with white space".to_owned());
         }
@@ -104,6 +109,15 @@ fn declares_global_class(path: &str, line: &str) -> bool {
     path.starts_with("godot_project/") && path.ends_with(".gd") && line.starts_with("class_name ")
 }
 
+/// Whether a line of the addon's documentation cannot be shown by the editor.
+fn breaks_the_help(path: &str, line: &str) -> bool {
+    let Some(text) = line.trim_start().strip_prefix("///") else {
+        return false;
+    };
+    let item = ["- ", "* ", "+ "].iter().any(|mark| text.trim_start().starts_with(mark));
+    path.starts_with("rust/dtls-godot/src/") && (item || !text.is_ascii())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +138,14 @@ mod tests {
         assert!(is_clean("deny.toml", &text));
         assert!(is_clean("rust/fuzz/Cargo.lock", &text));
         assert!(is_clean("README.md", "see the crates there\n"));
+    }
+
+    #[test]
+    fn documentation_that_the_editor_cannot_show_is_found() {
+        let path = "rust/dtls-godot/src/peer.rs";
+        assert_eq!(whats(path, "    /// - one\n    /// Zwölf\n").len(), 2);
+        assert!(is_clean(path, "    /// One - two.\n    // - not shown: ü\n"));
+        assert!(is_clean("rust/dtls-core/src/bio.rs", "/// - one\n"));
     }
 
     #[test]
