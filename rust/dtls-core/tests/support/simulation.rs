@@ -44,7 +44,7 @@ pub(crate) enum Outcome {
         /// Datagrams that were sent to the client until then.
         to_client: u64,
     },
-    /// The client gave up when its time was over, and the server did not stay behind in a handshake.
+    /// One side gave up when its time was over, and the other did not stay behind in a handshake.
     TimedOut,
 }
 
@@ -259,6 +259,13 @@ impl<'a> Simulation<'a> {
                 check_packets(Direction::ToServer, &self.to_server)?;
                 check_packets(Direction::ToClient, &self.to_client)?;
                 return Ok(handshake);
+            }
+            // In a resumed handshake the client has the last word. If that is lost for good, it is the
+            // client that cannot know.
+            (Some(_), Status::Connected, Some(Status::Failed)) if self.setup.resumes => {
+                let timed_out = matches!(failures.1, Some(Failure::TimedOut { .. }));
+                let outcome = timed_out.then_some(Outcome::TimedOut);
+                return outcome.ok_or_else(|| format!("the server failed: {:?}", failures.1));
             }
             (None, Status::Failed, _) => {}
             other => return Err(format!("{other:?}, failures {failures:?}")),
