@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dtls_core::{Ending, Failure, Limits, Session};
+use dtls_core::{Failure, Limits, Session};
 
 use crate::input::Input;
 use crate::pki::Pki;
@@ -29,7 +29,7 @@ pub fn handshake(input: &[u8]) {
     let timed_out = matches!(last, Some(Failure::TimedOut { .. }));
     if world.are_connected() {
         world.check_that_packets_pass();
-    } else if !interference.forged && !interference.closed && !is_idle(&world) {
+    } else if !interference.forged && !interference.closed && !world.was_idle {
         assert!(timed_out, "on an honest wire: client {:?}, server {server:?}", world.client);
     }
 }
@@ -46,7 +46,7 @@ pub fn established(input: &[u8]) {
 
     let interference = script::play(&mut world, &mut input, deliver_to_a_connection);
     world.settle();
-    let ended = interference.closed || world.has_restarted || is_idle(&world);
+    let ended = interference.closed || world.has_restarted || world.was_idle;
     assert!(world.are_connected() || ended, "ended by no one");
     if world.are_connected() {
         world.check_that_packets_pass();
@@ -73,12 +73,6 @@ fn deliver_to_a_connection(world: &mut World, direction: Direction, datagram: &[
         assert_eq!(answered, 0, "bytes in answer to a forged record");
         assert!(world.are_connected(), "ended by a forged record");
     }
-}
-
-fn is_idle(world: &World) -> bool {
-    let ending =
-        [Some(&world.client), world.server.as_ref()].map(|it| it.and_then(Session::ending));
-    ending.iter().any(|ending| matches!(ending, Some(Ending::Idle(_))))
 }
 
 /// What differs between the worlds in which scripts are played.

@@ -54,6 +54,9 @@ pub(crate) struct World {
     pub(crate) server_was_connected: bool,
     /// Whether one has ended for a client that started again.
     pub(crate) has_restarted: bool,
+    /// Whether any session was ended because its peer was silent. A ClientHello that comes again may
+    /// have begun another one since.
+    pub(crate) was_idle: bool,
 }
 
 impl World {
@@ -68,6 +71,7 @@ impl World {
             to_client: Way::default(),
             server_was_connected: false,
             has_restarted: false,
+            was_idle: false,
         };
         world.collect();
         world
@@ -226,6 +230,8 @@ impl World {
         self.server_was_connected |= is_connected(self.server.as_ref());
         let ending = self.server.as_ref().and_then(Session::ending);
         self.has_restarted |= ending == Some(Ending::Restarted);
+        let endings = [self.client.ending(), ending];
+        self.was_idle |= endings.iter().any(|it| matches!(it, Some(Ending::Idle(_))));
         for session in [Some(&self.client), self.server.as_ref()].into_iter().flatten() {
             if let Some(failure) = session.failure() {
                 check(failure);
