@@ -270,12 +270,13 @@ impl Active {
     fn poll(&mut self) {
         let Self { udp, session, .. } = self;
         let mut now = None;
-        let is_open = session.is_full()
-            || udp::receive(udp, |datagram| {
+        let answered = !session.is_full()
+            && udp::receive(udp, |datagram| {
                 session.handle_datagram(datagram, *now.get_or_insert_with(Instant::now));
                 if session.is_full() { Flow::Enough } else { Flow::More }
             });
-        if !is_open && !udp.is_socket_connected() {
+        // An open socket has answered; it need not be asked whether it is one.
+        if !answered && !udp.is_socket_connected() {
             session.transport_closed();
             return;
         }
