@@ -5,19 +5,21 @@
 //! somewhere: `ADH-AES256-GCM-SHA384`, for one, has authenticated encryption and forward secrecy and
 //! no one at the other end.
 
+use std::sync::Arc;
+
 use openssl::ssl::{SslRef, SslVersion};
 use openssl::x509::X509VerifyResult;
 
-use crate::config::CIPHER_SUITES;
+use crate::config::{CIPHER_SUITES, ClientSettings, ServerSettings};
 use crate::failure::Failure;
 use crate::verification::{ClientVerification, Verification};
 
 /// What a side was promised about its peer.
 pub(crate) enum Expectation {
-    /// A server and what it verifies.
-    Client(ClientVerification),
-    /// A client and what it verifies.
-    Server(Verification),
+    /// A server, about its client.
+    Client(Arc<ServerSettings>),
+    /// A client, about its server.
+    Server(Arc<ClientSettings>),
 }
 
 /// Whether what was negotiated may be called connected.
@@ -33,8 +35,8 @@ pub(crate) fn admit(ssl: &SslRef, expectation: &Expectation) -> Result<(), Failu
         return Err(Failure::NotAdmitted("its cipher suite is not one of the allowed ones"));
     }
     match expectation {
-        Expectation::Client(verification) => admit_client(ssl, verification),
-        Expectation::Server(verification) => admit_server(ssl, verification),
+        Expectation::Client(settings) => admit_client(ssl, &settings.verification),
+        Expectation::Server(settings) => admit_server(ssl, &settings.verification),
     }
 }
 

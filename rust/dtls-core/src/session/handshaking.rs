@@ -69,7 +69,7 @@ fn client_link(config: &ClientConfig, now: Instant) -> Result<Link, ErrorStack> 
     if let Some(PeerName::Dns(name)) = &config.server_name {
         ssl.set_hostname(name)?;
     }
-    verification::begin(ssl, Role::Server, config.verification.name())?;
+    verification::begin(ssl, Role::Server, config.settings.verification.name())?;
     if let Some(kept) = &config.kept {
         kept.offer(ssl, now);
     }
@@ -80,7 +80,7 @@ impl Handshaking {
     /// That of a client, which has not sent anything yet.
     pub(super) fn of_client(config: &ClientConfig, now: Instant) -> Result<Box<Self>, ErrorStack> {
         let link = client_link(config, now)?;
-        let expectation = Expectation::Server(config.verification.clone());
+        let expectation = Expectation::Server(Arc::clone(&config.settings));
         let mut handshaking = Self::new(link, expectation, config.limits, now);
         handshaking.again = Some(config.clone());
         handshaking.kept.clone_from(&config.kept);
@@ -89,7 +89,7 @@ impl Handshaking {
 
     /// That of a client which has come in through `door`, with its ClientHello in `link`.
     pub(super) fn of_server(link: Link, door: &Door, hello: &[u8], now: Instant) -> Box<Self> {
-        let expectation = Expectation::Client(door.config.verification.clone());
+        let expectation = Expectation::Client(Arc::clone(&door.config.settings));
         let mut handshaking = Self::new(link, expectation, door.config.limits, now);
         handshaking.place = Some(door.enter());
         handshaking.next_plain = record::first_sequence(hello).unwrap_or(0) + 1;

@@ -1,0 +1,178 @@
+//! What OpenSSL is told: the context that is made from a side's settings.
+
+use openssl::bn::BigNumContext;
+use openssl::ec::PointConversionForm;
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{Id, PKeyRef, Private};
+use openssl::sha::Sha256;
+use openssl::ssl::{
+    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
+};
+use openssl::x509::{X509KeyUsage, X509Ref};
+
+use crate::certificate::Identity;
+use crate::error::{ConfigError, reason};
+use crate::verification::{self, ClientVerification};
+use crate::{cookie, ffi, record, ticket};
+
+use super::{ClientSettings, ServerSettings};
+
+/// The cipher suites that may be negotiated: authenticated encryption, forward secrecy and an
+/// authenticated server, nothing else. In the order of preference, under OpenSSL's names.
+pub(crate) const CIPHER_SUITES: [&str; 6] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+];
+
+/// Curves for the key exchange, the fastest first.
+const GROUPS: &str = "X25519:P-256:P-384";
+
+/// Strength of keys and signatures that OpenSSL insists on: 2 is 112 bits, so RSA from 2,048 bits
+/// and no SHA-1. Set here because a distribution may have built in another one.
+const SECURITY_LEVEL: u32 = 2;
+
+/// The context of a server.
+pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigError> {
+    let mut context = new_context()?;
+    show(&mut context, &settings.identity)?;
+    verification::demand_of_client(&mut context, &settings.verification)?;
+    cookie::bake_and_verify(&mut context);
+    context.set_session_id_context(&acceptance(settings)?)?;
+    if settings.resumption {
+        let lifetime = u32::try_from(ticket::SESSION_LIFETIME.as_secs()).unwrap_or(0);
+        ffi::tickets::seal_tickets(&mut context, lifetime)?;
+    } else {
+        context.set_options(SslOptions::NO_TICKET);
+    }
+    Ok(context.build())
+}
+
+/// A digest of everything by which a server decides about a client, and of what it is itself. OpenSSL
+/// compares it before it goes on with an old session.
+fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
+    let mut digest = Sha256::new();
+    match &settings.verification {
+        ClientVerification::Nothing => digest.update(&[0; 33]),
+        ClientVerification::Optional(anchors) => {
+            digest.update(&[1]);
+            digest.update(anchors.digest());
+        }
+        ClientVerification::Required(anchors) => {
+            digest.update(&[2]);
+            digest.update(anchors.digest());
+        }
+    }
+    for certificate in settings.identity.certificates.as_slice() {
+        digest.update(&certificate.digest(MessageDigest::sha256())?);
+    }
+    Ok(digest.finish())
+}
+
+/// The context of a client.
+pub(super) fn of_client(settings: &ClientSettings) -> Result<SslContext, ConfigError> {
+    let mut context = new_context()?;
+    if !settings.resumption {
+        context.set_options(SslOptions::NO_TICKET);
+    }
+    if let Some(identity) = &settings.identity {
+        show(&mut context, identity)?;
+    }
+    verification::demand_of_server(&mut context, &settings.verification)?;
+    Ok(context.build())
+}
+
+/// Gives `context` a key and the certificates to show.
+fn show(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), ConfigError> {
+    let refused = |error: ErrorStack| ConfigError::Refused(reason(&error));
+    let mut certificates = identity.certificates.as_slice().iter();
+    let own = certificates.next().ok_or(ConfigError::NoCertificate)?;
+    let mut bytes = 0;
+    for certificate in identity.certificates.as_slice() {
+        bytes += certificate.to_der().map_err(refused)?.len() + 3;
+    }
+    if bytes > record::MAX_HANDSHAKE_MESSAGE - 3 {
+        return Err(ConfigError::ChainTooLong(bytes));
+    }
+    if !can_sign(&identity.key) {
+        let reason = "DTLS 1.2 needs an RSA key, or an ECDSA key on P-256 or P-384";
+        return Err(ConfigError::Refused(reason.to_owned()));
+    }
+    if !may_sign(own, &identity.key) {
+        let reason = "its key usage is not digitalSignature, or one of its extensions is broken";
+        return Err(ConfigError::Refused(reason.to_owned()));
+    }
+    if !is_uncompressed(own).map_err(refused)? {
+        let reason = "its public key is not in the uncompressed form, and peers take no other";
+        return Err(ConfigError::Refused(reason.to_owned()));
+    }
+    context.set_certificate(own).map_err(refused)?;
+    context.set_private_key(&identity.key).map_err(refused)?;
+    context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
+    for intermediate in certificates {
+        context.add_extra_chain_cert(intermediate.clone()).map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Whether a side with `key` can shake hands: OpenSSL 3.6 uses Ed25519, Ed448 and RSA-PSS keys with
+/// TLS 1.2 but not with DTLS 1.2, and an ECDSA key only on a curve that the client offers.
+fn can_sign(key: &PKeyRef<Private>) -> bool {
+    match key.id() {
+        Id::RSA => true,
+        Id::EC => key.ec_key().is_ok_and(|key| {
+            let curve = key.group().curve_name();
+            matches!(curve, Some(Nid::X9_62_PRIME256V1 | Nid::SECP384R1))
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a handshake may be signed with `key` by what `certificate` says (RFC 5246 section 7.4.2).
+/// OpenSSL keeps to that with ECDSA keys, and has nothing to offer then. To it a certificate with an
+/// extension that it cannot read is for no purpose at all.
+fn may_sign(certificate: &X509Ref, key: &PKeyRef<Private>) -> bool {
+    let usage = certificate.key_usage();
+    key.id() != Id::EC || usage.is_none_or(|usage| usage.contains(X509KeyUsage::DIGITAL_SIGNATURE))
+}
+
+/// Whether the public key of an ECDSA certificate is in the one form that is left (RFC 8422 section
+/// 5.1.1), and the only one that OpenSSL's clients say they take.
+fn is_uncompressed(certificate: &X509Ref) -> Result<bool, ErrorStack> {
+    let key = certificate.public_key()?;
+    if key.id() != Id::EC {
+        return Ok(true);
+    }
+    let (form, ec) = (PointConversionForm::UNCOMPRESSED, key.ec_key()?);
+    let point = ec.public_key().to_bytes(ec.group(), form, &mut *BigNumContext::new()?)?;
+    Ok(key.public_key_to_der()?.ends_with(&point))
+}
+
+/// What both sides have in common.
+fn new_context() -> Result<SslContextBuilder, ConfigError> {
+    ffi::start();
+    let mut context = SslContext::builder(SslMethod::dtls())?;
+    context.set_security_level(SECURITY_LEVEL);
+    context.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
+    context.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
+    context.set_cipher_list(&CIPHER_SUITES.join(":"))?;
+    context.set_groups_list(GROUPS)?;
+    // NO_QUERY_MTU: SSL_clear, which DTLSv1_listen calls, forgets the MTU without it.
+    context.set_options(
+        SslOptions::NO_QUERY_MTU
+            | SslOptions::NO_RENEGOTIATION
+            | SslOptions::NO_COMPRESSION
+            | SslOptions::CIPHER_SERVER_PREFERENCE,
+    );
+    // NO_AUTO_CHAIN: what is sent is what was configured, not what a store happens to hold.
+    context.set_mode(SslMode::NO_AUTO_CHAIN | SslMode::RELEASE_BUFFERS);
+    context.set_session_cache_mode(SslSessionCacheMode::OFF);
+    let limit = i64::try_from(record::MAX_HANDSHAKE_MESSAGE).unwrap_or(i64::MAX);
+    ffi::set_max_certificate_bytes(&mut context, limit);
+    Ok(context)
+}

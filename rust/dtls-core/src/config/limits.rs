@@ -1,0 +1,82 @@
+//! What a connection may take in bytes and time.
+
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::record;
+
+/// Largest packet of the application, in bytes: one record (RFC 5246 section 6.2.1). DTLS does not
+/// split packets.
+pub const MAX_PACKET: usize = 16 * 1024;
+
+/// What a connection may take in bytes and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Limits {
+    mtu: u32,
+    handshake_timeout: Duration,
+    idle_timeout: Option<Duration>,
+}
+
+impl Limits {
+    /// The datagram sizes that can be chosen, in bytes of UDP payload: from what every IPv4 host has to
+    /// take (RFC 1122 section 3.3.3, less the largest header) to a jumbo frame.
+    pub const MTU: std::ops::RangeInclusive<u32> = 508..=8972;
+    /// How long handshakes can be given. Shorter ones would fail on paths that work.
+    pub const HANDSHAKE_TIMEOUT: std::ops::RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(300);
+
+    /// Sets the largest datagram of a handshake, in bytes of UDP payload.
+    ///
+    /// # Errors
+    /// When it is not within [`Limits::MTU`].
+    pub fn with_mtu(self, mtu: u32) -> Result<Self, ConfigError> {
+        if !Self::MTU.contains(&mtu) {
+            return Err(ConfigError::BadMtu(mtu));
+        }
+        Ok(Self { mtu, ..self })
+    }
+
+    /// Sets how long a handshake may take.
+    ///
+    /// # Errors
+    /// When it is not within [`Limits::HANDSHAKE_TIMEOUT`].
+    pub fn with_handshake_timeout(self, timeout: Duration) -> Result<Self, ConfigError> {
+        if !Self::HANDSHAKE_TIMEOUT.contains(&timeout) {
+            return Err(ConfigError::BadHandshakeTimeout(timeout));
+        }
+        Ok(Self { handshake_timeout: timeout, ..self })
+    }
+
+    /// Sets after how long without a packet from the peer a connection is over; `None` for never.
+    pub fn with_idle_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { idle_timeout: timeout, ..self }
+    }
+
+    pub(crate) fn mtu(&self) -> u32 {
+        self.mtu
+    }
+
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// Largest packet, in bytes, that fits one datagram, before a cipher suite is agreed upon.
+    pub fn max_packet_size(&self) -> usize {
+        usize::try_from(self.mtu).unwrap_or(usize::MAX).saturating_sub(OVERHEAD)
+    }
+}
+
+impl Default for Limits {
+    /// 1,200 bytes pass every path that games are played over, IPv6 tunnels included (RFC 9000 section
+    /// 14 builds on the same figure). Handshakes have 30 s, connections all the time of the world.
+    fn default() -> Self {
+        Self { mtu: 1200, handshake_timeout: Duration::from_secs(30), idle_timeout: None }
+    }
+}
+
+/// Bytes that encryption adds to a packet with AES-GCM: record header, explicit nonce, tag.
+const OVERHEAD: usize = record::HEADER + 8 + 16;
