@@ -2,6 +2,8 @@
 ## Which certificates a client accepts, and what a server shows.
 extends "res://tests/support/network_suite.gd"
 
+const EngineCertificate := preload("res://tests/support/engine_certificate.gd")
+
 const BUNDLE_SETTING := "network/tls/certificate_bundle_override"
 ## Seconds within which both sides know that a handshake has failed. The other side is told by an
 ## alert; it would have to wait for its timeout, ten times as long, without.
@@ -338,8 +340,7 @@ func test_a_certificate_made_by_the_engine_for_another_name() -> void:
 
 
 func test_a_certificate_made_by_the_engine_whose_time_is_over() -> void:
-	var crypto := Crypto.new()
-	var certificate := crypto.generate_self_signed_certificate(
+	var certificate := EngineCertificate.self_signed(
 		rsa_key(), "CN=localhost", "20140101000000", "20150101000000"
 	)
 	network.serve_with(rsa_key(), certificate)
@@ -350,9 +351,8 @@ func test_a_certificate_made_by_the_engine_whose_time_is_over() -> void:
 
 
 func test_an_rsa_key_that_is_too_short() -> void:
-	var crypto := Crypto.new()
-	var key := crypto.generate_rsa(1024)
-	var certificate := crypto.generate_self_signed_certificate(key, "CN=localhost")
+	var key := Crypto.new().generate_rsa(1024)
+	var certificate := EngineCertificate.self_signed(key)
 	check(network.serve_with(key, certificate) != OK, "setup fails")
 	expect_error("DTLSServerOpenSSL.setup")
 	expect_silence()
@@ -438,7 +438,7 @@ func rsa_key() -> CryptoKey:
 
 
 func made_by_engine(issuer: String) -> X509Certificate:
-	return Crypto.new().generate_self_signed_certificate(rsa_key(), issuer)
+	return EngineCertificate.self_signed(rsa_key(), issuer)
 
 
 ## A file of its own, so that no other test has its resource loaded.

@@ -1,6 +1,8 @@
 ## Our classes against the engine's own DTLSServer and PacketPeerDTLS, which are mbedTLS underneath.
 extends "res://tests/support/network_suite.gd"
 
+const EngineCertificate := preload("res://tests/support/engine_certificate.gd")
+
 ## What the engine prints when a handshake of its own fails.
 const ENGINE_NOISE := "TLS handshake error"
 # --- our client, the engine's server ---
@@ -94,9 +96,8 @@ func test_our_server_side_closes() -> void:
 
 
 func test_a_certificate_made_by_the_engine() -> void:
-	var crypto := Crypto.new()
-	var key := crypto.generate_rsa(2048)
-	var certificate := crypto.generate_self_signed_certificate(key, "CN=localhost")
+	var key := Crypto.new().generate_rsa(2048)
+	var certificate := EngineCertificate.self_signed(key)
 	equal(network.serve_with(key, certificate), OK)
 	var client := network.add_engine_client()
 	var options := TLSOptions.client(certificate)

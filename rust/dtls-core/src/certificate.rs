@@ -39,7 +39,7 @@ impl Certificates {
         match parsed {
             Ok(certificates) if certificates.is_empty() => Err(ConfigError::NoCertificate),
             Ok(certificates) => Ok(Self(certificates)),
-            Err(error) => Err(ConfigError::UnreadableCertificate(reason(&error))),
+            Err(error) => Err(unreadable(&error)),
         }
     }
 
@@ -168,7 +168,7 @@ impl TrustAnchors {
             let digest = sha256(&digests.concat());
             Ok::<_, ErrorStack>(Anchors { store: store.build(), digest })
         };
-        let anchors = fill().map_err(|error| ConfigError::UnreadableCertificate(reason(&error)))?;
+        let anchors = fill().map_err(|error| unreadable(&error))?;
         Ok(Self(Arc::new(anchors)))
     }
 
@@ -184,6 +184,19 @@ impl TrustAnchors {
 impl std::fmt::Debug for TrustAnchors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TrustAnchors({})", self.0.store.all_certificates().len())
+    }
+}
+
+/// Why a certificate cannot be read. A serial number that begins with a needless zero is what Godot's own
+/// `Crypto.generate_self_signed_certificate` makes of random bytes, one time in some hundreds (19 of 7,000).
+fn unreadable(error: &ErrorStack) -> ConfigError {
+    const BAD_SERIAL_NUMBER: &str = "its serial number begins with a zero that must not be there; \
+        Godot's Crypto makes one certificate in some hundreds like this; generate it again";
+    match reason(error) {
+        why if why == "illegal padding" => {
+            ConfigError::UnreadableCertificate(BAD_SERIAL_NUMBER.to_owned())
+        }
+        why => ConfigError::UnreadableCertificate(why),
     }
 }
 

@@ -12,8 +12,8 @@ use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslContextBuilder, SslVersion};
 use openssl::symm::Cipher;
-use openssl::x509::X509Extension;
 use openssl::x509::extension::KeyUsage;
+use openssl::x509::{X509, X509Extension};
 use support::link::{End, Link, Server, ToClient, connect};
 use support::raw::{Progress, Raw};
 use support::{child, clock, pki, raw, records};
@@ -386,6 +386,22 @@ fn what_is_no_certificate_is_refused() {
 }
 
 const BROKEN: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+#[test]
+fn a_serial_number_as_the_engine_makes_some_is_refused_with_advice() {
+    let certificate = X509::from_pem(pki::LOCALHOST.cert_pem.as_bytes()).expect("a certificate");
+    let mut der = certificate.to_der().expect("DER");
+    // Behind the version, which is 3.
+    let version = [0xa0, 3, 2, 1, 2, 2];
+    let at = der.windows(version.len()).position(|window| window == version).expect("a version");
+    der[at + 7] = 0;
+    der[at + 8] &= 0x7f;
+    let refused = Certificates::parse(&der).expect_err("it is no number in DER").to_string();
+    assert!(
+        refused.contains("serial number") && refused.contains("generate it again"),
+        "{refused}"
+    );
+}
 
 #[test]
 fn a_chain_with_one_broken_certificate_is_refused_and_a_bundle_counts_it() {
