@@ -7,8 +7,8 @@ use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, PKeyRef, Private};
 use openssl::sha::sha256;
 use openssl::sign::{Signer, Verifier};
-use openssl::x509::X509;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::{X509, X509Ref};
 
 use crate::error::{ConfigError, reason};
 use crate::ffi;
@@ -66,6 +66,11 @@ impl Certificates {
                 self.0.push(certificate);
             }
         }
+    }
+
+    /// The first.
+    pub(crate) fn first(&self) -> &X509Ref {
+        self.0.first().expect("there is always one")
     }
 
     /// The certificates, in order.

@@ -306,6 +306,12 @@ pub(crate) fn has_alternative_names(certificate: &X509Ref) -> bool {
     unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_subject_alt_name, -1) >= 0 }
 }
 
+/// Whether `certificate` says that it is one of an authority (basicConstraints, RFC 5280 section 4.2.1.9).
+pub(crate) fn is_authority(certificate: &X509Ref) -> bool {
+    // SAFETY: the certificate is live; what the call caches in it is under OpenSSL's lock.
+    unsafe { sys::X509_get_extension_flags(certificate.as_ptr()) & sys::EXFLAG_CA != 0 }
+}
+
 /// The verification result with OpenSSL's number `code` (`X509_V_ERR_…`).
 pub(crate) fn verify_result(code: c_int) -> openssl::x509::X509VerifyResult {
     // SAFETY: any number is one; unknown ones are described as such.

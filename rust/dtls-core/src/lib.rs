@@ -14,6 +14,8 @@
 //!
 //! Configurations ([`ServerConfig`], [`ClientConfig`]) are checked when they are made: one that
 //! exists is valid.
+//!
+//! Keys and certificates come from elsewhere, or are made with [`SigningKey`] and [`Authority`].
 
 mod acceptor;
 mod admission;
@@ -26,6 +28,7 @@ mod door;
 mod error;
 mod failure;
 mod ffi;
+mod issue;
 mod named;
 mod peer_name;
 mod record;
@@ -44,6 +47,9 @@ pub use config::{ClientConfig, Limits, MAX_PACKET, ServerConfig};
 pub use datagrams::Datagrams;
 pub use error::ConfigError;
 pub use failure::{CertificateProblem, Failure, Reason, Role};
+pub use issue::{
+    Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
+};
 pub use peer_name::PeerName;
 pub use session::{Ending, SendError, Session, Status};
 pub use stats::{Count, Dropped, Stats};
