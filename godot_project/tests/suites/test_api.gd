@@ -5,6 +5,7 @@ const ClassDump := preload("res://tests/support/class_dump.gd")
 
 const SERVER := &"DTLSServerOpenSSL"
 const PEER := &"PacketPeerDTLSOpenSSL"
+const CRYPTO := &"DTLSCrypto"
 const GOLDEN := "res://tests/golden/api.txt"
 const GOLDEN_HEADER := (
 	"# The API as ClassDB has it. A test compares it; to accept a change:\n"
@@ -13,7 +14,10 @@ const GOLDEN_HEADER := (
 
 
 func test_the_golden_dump() -> void:
-	var dump := GOLDEN_HEADER + ClassDump.describe(SERVER) + "\n" + ClassDump.describe(PEER)
+	var classes: PackedStringArray = []
+	for name: StringName in [SERVER, PEER, CRYPTO]:
+		classes.append(ClassDump.describe(name))
+	var dump := GOLDEN_HEADER + "\n".join(classes)
 	if "--update-golden" in arguments:
 		var file := FileAccess.open(GOLDEN, FileAccess.WRITE)
 		check(file != null and file.store_string(dump), "%s is written" % GOLDEN)
@@ -75,10 +79,44 @@ func test_our_own_methods() -> void:
 		check(signature in ClassDump.methods(PEER), signature)
 
 
+func test_the_crypto_class() -> void:
+	var methods: PackedStringArray = [
+		'static generate_key(curve: String = "P-256") -> CryptoKey',
+		(
+			"static generate_self_signed_certificate(key: CryptoKey, names: PackedStringArray,"
+			+ " days: int = 365) -> X509Certificate"
+		),
+		(
+			"static generate_ca(key: CryptoKey, common_name: String, days: int = 3650)"
+			+ " -> X509Certificate"
+		),
+		(
+			"static issue_certificate(ca_key: CryptoKey, ca_certificate: X509Certificate,"
+			+ " key: CryptoKey, names: PackedStringArray, usage: enum DTLSCrypto.Usage,"
+			+ " days: int = 365) -> X509Certificate"
+		),
+		(
+			"static issue_revocation_list(ca_key: CryptoKey, ca_certificate: X509Certificate,"
+			+ " revoked: Array, days: int = 30) -> String"
+		),
+		"static fingerprint(certificate: X509Certificate) -> String",
+		"static spki_pin(certificate: X509Certificate) -> String",
+	]
+	equal(ClassDump.methods(CRYPTO), methods)
+	equal(ClassDB.class_get_enum_list(CRYPTO, true), PackedStringArray(["Usage"]))
+	var names: PackedStringArray = ["USAGE_SERVER", "USAGE_CLIENT"]
+	equal(ClassDB.class_get_enum_constants(CRYPTO, &"Usage", true), names)
+	equal(DTLSCrypto.USAGE_SERVER, 0)
+	equal(DTLSCrypto.USAGE_CLIENT, 1)
+	check(not ClassDB.can_instantiate(CRYPTO), "it cannot be instantiated")
+	equal(ClassDB.class_get_api_type(CRYPTO), ClassDB.API_EXTENSION)
+
+
 func test_there_are_no_other_methods() -> void:
 	equal(ClassDump.methods(SERVER).size(), 5, "methods of the server")
 	equal(ClassDump.methods(PEER).size(), 8, "methods of the peer")
-	for name: StringName in [SERVER, PEER]:
+	equal(ClassDump.methods(CRYPTO).size(), 7, "methods of the crypto class")
+	for name: StringName in [SERVER, PEER, CRYPTO]:
 		equal(ClassDB.class_get_property_list(name, true), [] as Array[Dictionary], "properties")
 		equal(ClassDB.class_get_signal_list(name, true), [] as Array[Dictionary], "signals")
 

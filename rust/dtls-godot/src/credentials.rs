@@ -180,7 +180,7 @@ fn host_name_of(name: &str) -> Result<Option<PeerName>, CredentialError> {
     Ok(if name.is_empty() { None } else { Some(PeerName::parse(name)?) })
 }
 
-fn private_key(key: Option<Gd<CryptoKey>>) -> Result<String, CredentialError> {
+pub(crate) fn private_key(key: Option<Gd<CryptoKey>>) -> Result<String, CredentialError> {
     let mut key = key.ok_or(CredentialError::NoKey)?;
     // True for an empty key too; asking one for its text prints an error of the engine's.
     if key.is_public_only() {

@@ -20,57 +20,126 @@ use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
 use godot::obj::{Gd, GodotClass};
 use godot::register::private::constant::{ConstantKind, ExportConstant, IntegerConstant};
 
+use crate::crypto::DtlsCrypto;
 use crate::peer::PacketPeerDtls;
 use crate::server::DtlsServer;
 
-/// `PacketPeerDTLS.Status`, with the documented values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    Disconnected = 0,
-    Handshaking = 1,
-    Connected = 2,
-    Error = 3,
-    ErrorHostnameMismatch = 4,
+/// Defines an enum of a class, whose comments are what the editor's help says about its constants.
+macro_rules! class_enum {
+    (
+        $(#[$doc:meta])*
+        $name:ident of $class:ident {
+            $($(#[doc = $help:literal])+ $constant:ident => $value:ident = $number:literal,)+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($(#[doc = $help])+ $value = $number,)+
+        }
+
+        impl $name {
+            const ALL: &[(&'static str, Self)] = &[$((stringify!($constant), Self::$value),)+];
+
+            /// Registers the enum and its constants on its class.
+            fn register() {
+                let enumerators = Self::ALL
+                    .iter()
+                    .map(|(name, value)| IntegerConstant::new(name, *value as i64))
+                    .collect();
+                let kind =
+                    ConstantKind::Enum { name: StringName::from(stringify!($name)), enumerators };
+                ExportConstant::new($class::class_id(), kind).register();
+            }
+        }
+
+        godot::sys::shard_add!(
+            godot::private::__GODOT_DOCS_REGISTRY;
+            godot::private::DocsShard::new::<$class>(godot::private::DocsItem::InherentImpl(
+                godot::private::InherentImplDocs {
+                    methods_xml: "",
+                    signals_xml: "",
+                    constants_xml: concat!($(
+                        "<constant name='", stringify!($constant),
+                        "' value='", stringify!($number),
+                        "' enum='", stringify!($name), "'>",
+                        $($help,)+
+                        "</constant>",
+                    )+),
+                }
+            ))
+        );
+
+        impl GodotConvert for $name {
+            type Via = i64;
+
+            fn godot_shape() -> GodotShape {
+                let enumerators = Self::ALL
+                    .iter()
+                    .map(|(name, value)| EnumeratorShape::new_int(name, *value as i64))
+                    .collect();
+                let name = format!("{}.{}", $class::class_id(), stringify!($name));
+                GodotShape::Enum {
+                    variant_type: godot::builtin::VariantType::INT,
+                    enumerators: Cow::Owned(enumerators),
+                    godot_name: Some(Cow::Owned(name)),
+                    is_bitfield: false,
+                }
+            }
+        }
+
+        impl ToGodot for $name {
+            type Pass = ByValue;
+
+            fn to_godot(&self) -> i64 {
+                *self as i64
+            }
+        }
+
+        impl FromGodot for $name {
+            fn try_from_godot(via: i64) -> Result<Self, ConvertError> {
+                let known = Self::ALL.iter().find(|(_, value)| *value as i64 == via);
+                let unknown = || ConvertError::new(concat!("not a ", stringify!($name)));
+                known.map(|(_, value)| *value).ok_or_else(unknown)
+            }
+        }
+    };
 }
 
-impl Status {
-    const ALL: [(&'static str, Self); 5] = [
-        ("STATUS_DISCONNECTED", Self::Disconnected),
-        ("STATUS_HANDSHAKING", Self::Handshaking),
-        ("STATUS_CONNECTED", Self::Connected),
-        ("STATUS_ERROR", Self::Error),
-        ("STATUS_ERROR_HOSTNAME_MISMATCH", Self::ErrorHostnameMismatch),
-    ];
+class_enum! {
+    /// `PacketPeerDTLS.Status`, with the documented values.
+    Status of PacketPeerDtls {
+        /// There is no connection: none was begun, or one of the two sides ended it as it should.
+        STATUS_DISCONNECTED => Disconnected = 0,
+        /// The handshake is under way. [method poll] goes on with it.
+        STATUS_HANDSHAKING => Handshaking = 1,
+        /// Packets can be sent and received.
+        STATUS_CONNECTED => Connected = 2,
+        /// The connection failed; [method get_last_error] says why. On a peer that a server took, it can
+        /// also mean that the client has been asked to prove its address, which is a part of every
+        /// connection.
+        STATUS_ERROR => Error = 3,
+        /// The server's certificate is for another name than the one that was asked for.
+        /// [method get_last_error] has both.
+        STATUS_ERROR_HOSTNAME_MISMATCH => ErrorHostnameMismatch = 4,
+    }
 }
 
-/// What the editor's help says about the constants.
-const STATUS_HELP: &str = "\
-    <constant name='STATUS_DISCONNECTED' value='0' enum='Status'>\
-    There is no connection: none was begun, or one of the two sides ended it as it should.\
-    </constant>\
-    <constant name='STATUS_HANDSHAKING' value='1' enum='Status'>\
-    The handshake is under way. [method poll] goes on with it.\
-    </constant>\
-    <constant name='STATUS_CONNECTED' value='2' enum='Status'>\
-    Packets can be sent and received.\
-    </constant>\
-    <constant name='STATUS_ERROR' value='3' enum='Status'>\
-    The connection failed; [method get_last_error] says why. On a peer that a server took, it can \
-    also mean that the client has been asked to prove its address, which is a part of every \
-    connection.\
-    </constant>\
-    <constant name='STATUS_ERROR_HOSTNAME_MISMATCH' value='4' enum='Status'>\
-    The server's certificate is for another name than the one that was asked for. \
-    [method get_last_error] has both.\
-    </constant>";
+class_enum! {
+    /// `DTLSCrypto.Usage`: what a certificate is good for.
+    Usage of DtlsCrypto {
+        /// A server may show the certificate, and no client.
+        USAGE_SERVER => Server = 0,
+        /// A client may show the certificate, and no server.
+        USAGE_CLIENT => Client = 1,
+    }
+}
 
-godot::sys::shard_add!(godot::private::__GODOT_DOCS_REGISTRY; godot::private::DocsShard::new::<PacketPeerDtls>(
-    godot::private::DocsItem::InherentImpl(godot::private::InherentImplDocs {
-        methods_xml: "",
-        signals_xml: "",
-        constants_xml: STATUS_HELP,
-    })
-));
+/// Registers the enums of all classes.
+pub(crate) fn register_enums() {
+    Status::register();
+    Usage::register();
+}
 
 /// Makes gdext know the names of all classes that the addon uses, while there is one thread.
 ///
@@ -95,44 +164,7 @@ pub(crate) fn know_classes() {
     know::<ProjectSettings>();
     know::<DtlsServer>();
     know::<PacketPeerDtls>();
-}
-
-/// Registers the enum and its constants on the peer's class.
-pub(crate) fn register_status() {
-    let enumerators =
-        Status::ALL.iter().map(|(name, value)| IntegerConstant::new(name, *value as i64)).collect();
-    let kind = ConstantKind::Enum { name: StringName::from("Status"), enumerators };
-    ExportConstant::new(PacketPeerDtls::class_id(), kind).register();
-}
-
-impl GodotConvert for Status {
-    type Via = i64;
-
-    fn godot_shape() -> GodotShape {
-        let enumerators =
-            Self::ALL.map(|(name, value)| EnumeratorShape::new_int(name, value as i64));
-        GodotShape::Enum {
-            variant_type: godot::builtin::VariantType::INT,
-            enumerators: Cow::Owned(enumerators.to_vec()),
-            godot_name: Some(Cow::Owned(format!("{}.Status", PacketPeerDtls::class_id()))),
-            is_bitfield: false,
-        }
-    }
-}
-
-impl ToGodot for Status {
-    type Pass = ByValue;
-
-    fn to_godot(&self) -> i64 {
-        *self as i64
-    }
-}
-
-impl FromGodot for Status {
-    fn try_from_godot(via: i64) -> Result<Self, ConvertError> {
-        let known = Self::ALL.iter().find(|(_, value)| *value as i64 == via);
-        known.map(|(_, value)| *value).ok_or_else(|| ConvertError::new("not a Status"))
-    }
+    know::<DtlsCrypto>();
 }
 
 /// An object argument that may be left out.

@@ -1,10 +1,11 @@
-//! The Godot classes `DTLSServerOpenSSL` and `PacketPeerDTLSOpenSSL`.
+//! The Godot classes `DTLSServerOpenSSL`, `PacketPeerDTLSOpenSSL` and `DTLSCrypto`.
 //!
 //! Thin on purpose: a method here converts, delegates and converts. What it says about DTLS it asks
 //! `dtls-core`; what is known here is the engine: its sockets, its resources, its console.
 
 mod connection;
 mod credentials;
+mod crypto;
 mod gdext_private;
 mod logging;
 mod names;
@@ -28,7 +29,7 @@ unsafe impl ExtensionLibrary for Addon {
     fn on_stage_init(stage: InitStage) {
         if stage == InitStage::Scene {
             gdext_private::know_classes();
-            gdext_private::register_status();
+            gdext_private::register_enums();
             packet_peer::register_poll();
             settings::register();
             logging::start();

@@ -8,10 +8,13 @@
 #[cfg(not(feature = "documented-names"))]
 macro_rules! class {
     (server, $($definition:tt)*) => {
-        $crate::names::define! { DTLSServerOpenSSL, RefCounted, $($definition)* }
+        $crate::names::define! { DTLSServerOpenSSL, RefCounted, init, $($definition)* }
     };
     (peer, $($definition:tt)*) => {
-        $crate::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, $($definition)* }
+        $crate::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, init, $($definition)* }
+    };
+    (crypto, $($definition:tt)*) => {
+        $crate::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
     };
 }
 
@@ -19,17 +22,20 @@ macro_rules! class {
 #[cfg(feature = "documented-names")]
 macro_rules! class {
     (server, $($definition:tt)*) => {
-        $crate::names::define! { DTLSServer, RefCounted, $($definition)* }
+        $crate::names::define! { DTLSServer, RefCounted, init, $($definition)* }
     };
     (peer, $($definition:tt)*) => {
-        $crate::names::define! { PacketPeerDTLS, PacketPeerExtension, $($definition)* }
+        $crate::names::define! { PacketPeerDTLS, PacketPeerExtension, init, $($definition)* }
+    };
+    (crypto, $($definition:tt)*) => {
+        $crate::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
     };
 }
 
 macro_rules! define {
-    ($name:ident, $base:ident, $($definition:tt)*) => {
+    ($name:ident, $base:ident, $init:ident, $($definition:tt)*) => {
         #[derive(godot::register::GodotClass)]
-        #[class(tool, init, base = $base, rename = $name)]
+        #[class(tool, $init, base = $base, rename = $name)]
         $($definition)*
     };
 }

@@ -39,6 +39,11 @@ impl Saved {
         Ok(Self { text, path: certificate.get_path().to_string(), what })
     }
 
+    /// The first certificate that is in it, which is what the engine gives back.
+    pub(crate) fn first(&self) -> Result<Certificates, CredentialError> {
+        Ok(Certificates::parse(&self.text)?)
+    }
+
     /// Every certificate that is in it, or an error.
     pub(crate) fn certificates(&self) -> Result<Certificates, CredentialError> {
         let Self { text, path, what } = self;

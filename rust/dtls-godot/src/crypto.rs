@@ -1,0 +1,239 @@
+//! `DTLSCrypto`.
+
+use dtls_core::{
+    Authority, Certificates, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject,
+};
+use godot::builtin::{Array, GString, PackedStringArray};
+use godot::classes::{CryptoKey, X509Certificate};
+use godot::global::Error;
+use godot::obj::{Gd, GodotClass, NewGd};
+use godot::register::godot_api;
+
+use crate::credentials::{self, CredentialError};
+use crate::gdext_private::Usage;
+use crate::names::class;
+use crate::saved::Saved;
+
+class! { crypto,
+
+/// Makes keys and certificates. All methods are static.
+///
+/// For a server without an authority, one certificate is enough: the server shows it, and the clients
+/// trust exactly that one.
+///
+/// ```gdscript
+/// var key := DTLSCrypto.generate_key()
+/// var names := PackedStringArray(["game.example.com", "203.0.113.7"])
+/// var certificate := DTLSCrypto.generate_self_signed_certificate(key, names)
+/// key.save("user://server.key")
+/// certificate.save("user://server.crt")
+/// ```
+///
+/// With an authority of your own, clients trust the authority, and every server that it has issued a
+/// certificate for; a server can let in whom the authority has issued one for, too:
+///
+/// ```gdscript
+/// var ca_key := DTLSCrypto.generate_key()
+/// var ca := DTLSCrypto.generate_ca(ca_key, "My Game CA")
+/// var player_key := DTLSCrypto.generate_key()
+/// var player := DTLSCrypto.issue_certificate(
+/// 		ca_key, ca, player_key, ["player-17"], DTLSCrypto.USAGE_CLIENT)
+/// ```
+///
+/// Certificates are valid from a day before they were made on, since clocks differ. What cannot be made is
+/// null (or empty), with an error on the console that says why.
+///
+/// In the editor, Project > Tools > "DTLS: Generate Certificate..." does the first of these, if the plugin
+/// is enabled in the project settings.
+pub(crate) struct DtlsCrypto {}}
+
+/// Why something cannot be made.
+#[derive(Debug, thiserror::Error)]
+enum CryptoError {
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    #[error("the key is empty")]
+    EmptyKey,
+    #[error("a client has one name, which is what a server knows it by; {0} were given")]
+    NotOneName(usize),
+    #[error("the engine cannot read what was made: {0:?}")]
+    Engine(Error),
+}
+
+#[godot_api]
+impl DtlsCrypto {
+    /// Makes a private key: [code]"P-256"[/code], which is small and fast, [code]"P-384"[/code],
+    /// [code]"RSA-2048"[/code], [code]"RSA-3072"[/code] or [code]"RSA-4096"[/code]. An RSA key can take
+    /// some seconds.
+    ///
+    /// Keep it to yourself: whoever has it can be the server.
+    #[func]
+    fn generate_key(#[opt(default = "P-256")] curve: GString) -> Option<Gd<CryptoKey>> {
+        let make = || {
+            let kind = KeyKind::parse(&curve.to_string())?;
+            loaded_key(&SigningKey::generate(kind)?.to_pem()?)
+        };
+        or_report("generate_key", make())
+    }
+
+    /// Makes a certificate for a server, which the server's own [param key] signs. Clients trust it by
+    /// having it, for instance as [code]valid_certificate[/code] of
+    /// [code]PacketPeerDTLSOpenSSL.connect_to_peer()[/code].
+    ///
+    /// [param names] are what clients connect to: host names, IP addresses, and wildcards such as
+    /// [code]*.example.com[/code]; at least one. It is valid for [param days], 1 to 3,650.
+    #[func]
+    fn generate_self_signed_certificate(
+        key: Option<Gd<CryptoKey>>,
+        names: PackedStringArray,
+        #[opt(default = 365)] days: i64,
+    ) -> Option<Gd<X509Certificate>> {
+        let make = || {
+            let subject = subject(&names, Usage::Server)?;
+            loaded_certificate(&signing_key(key)?.self_signed(&subject, Days::new(days)?)?)
+        };
+        or_report("generate_self_signed_certificate", make())
+    }
+
+    /// Makes the certificate of an authority, which [param key] signs itself. [method issue_certificate]
+    /// then makes certificates for servers and clients; whoever trusts the authority trusts all of these.
+    /// It issues no further authorities.
+    ///
+    /// [param common_name] is any text of 1 to 64 characters. It is valid for [param days], 1 to 3,650.
+    #[func]
+    fn generate_ca(
+        key: Option<Gd<CryptoKey>>,
+        common_name: GString,
+        #[opt(default = 3650)] days: i64,
+    ) -> Option<Gd<X509Certificate>> {
+        let make = || {
+            let pem = signing_key(key)?.authority(&common_name.to_string(), Days::new(days)?)?;
+            loaded_certificate(&pem)
+        };
+        or_report("generate_ca", make())
+    }
+
+    /// Makes a certificate for [param key] that the authority signs. The public half of the key is
+    /// enough, so that a player or a server can keep the private one:
+    /// [code]player_key.save_to_string(true)[/code] is what to send, and
+    /// [code]load_from_string(text, true)[/code] reads it.
+    ///
+    /// With [constant USAGE_SERVER], [param names] are host names and IP addresses as in
+    /// [method generate_self_signed_certificate]. With [constant USAGE_CLIENT], it is one name, any text of
+    /// 1 to 64 characters, which becomes the common name. A client's certificate is refused when a server
+    /// shows it, and the other way round.
+    ///
+    /// It is valid for [param days], 1 to 3,650, and not for longer than that of the authority.
+    #[func]
+    fn issue_certificate(
+        ca_key: Option<Gd<CryptoKey>>,
+        ca_certificate: Option<Gd<X509Certificate>>,
+        key: Option<Gd<CryptoKey>>,
+        names: PackedStringArray,
+        usage: Usage,
+        #[opt(default = 365)] days: i64,
+    ) -> Option<Gd<X509Certificate>> {
+        let make = || {
+            let authority = authority(ca_key, ca_certificate)?;
+            let subject = subject(&names, usage)?;
+            let pem = authority.issue(&public_key(key)?, &subject, Days::new(days)?)?;
+            loaded_certificate(&pem)
+        };
+        or_report("issue_certificate", make())
+    }
+
+    /// Makes a list of certificates that the authority takes back, as PEM text. It replaces all lists
+    /// before it, so [param revoked] names everyone who is to be refused; it can be empty.
+    ///
+    /// Whoever uses a list refuses everyone once it has expired, which it does after [param days], 1 to
+    /// 3,650: make a new one before.
+    #[func]
+    fn issue_revocation_list(
+        ca_key: Option<Gd<CryptoKey>>,
+        ca_certificate: Option<Gd<X509Certificate>>,
+        revoked: Array<Option<Gd<X509Certificate>>>,
+        #[opt(default = 30)] days: i64,
+    ) -> GString {
+        let make = || {
+            let authority = authority(ca_key, ca_certificate)?;
+            let revoked: Vec<_> = revoked.iter_shared().map(first_of).collect::<Result<_, _>>()?;
+            Ok(GString::from(&authority.revoke(&revoked, Days::new(days)?)?))
+        };
+        or_report("issue_revocation_list", make()).unwrap_or_default()
+    }
+
+    /// The SHA-256 of [param certificate], as [code]sha256:[/code] and 64 hexadecimal digits. Browsers
+    /// and [code]openssl x509 -fingerprint -sha256[/code] show the same digits, some in capitals and with
+    /// colons between them.
+    #[func]
+    fn fingerprint(certificate: Option<Gd<X509Certificate>>) -> GString {
+        let make = || Ok(GString::from(&dtls_core::fingerprint(&first_of(certificate)?)?));
+        or_report("fingerprint", make()).unwrap_or_default()
+    }
+
+    /// The SHA-256 of the public key in [param certificate], as [code]spki:[/code] and base64 (RFC 7469).
+    /// Unlike [method fingerprint] it stays the same when the certificate is renewed for the same key.
+    #[func]
+    fn spki_pin(certificate: Option<Gd<X509Certificate>>) -> GString {
+        let make = || Ok(GString::from(&dtls_core::spki_pin(&first_of(certificate)?)?));
+        or_report("spki_pin", make()).unwrap_or_default()
+    }
+}
+
+fn or_report<T>(method: &str, made: Result<T, CryptoError>) -> Option<T> {
+    let report = |error: &CryptoError| log::error!("{}.{method}: {error}.", DtlsCrypto::class_id());
+    made.inspect_err(report).ok()
+}
+
+fn signing_key(key: Option<Gd<CryptoKey>>) -> Result<SigningKey, CryptoError> {
+    Ok(SigningKey::parse(credentials::private_key(key)?.as_bytes())?)
+}
+
+fn public_key(key: Option<Gd<CryptoKey>>) -> Result<PublicKey, CryptoError> {
+    let mut key = key.ok_or(CredentialError::NoKey)?;
+    // An empty key prints an error of the engine's here, and there is no way to ask before.
+    let pem = key.save_to_string_ex().public_only(true).done().to_string();
+    if pem.is_empty() {
+        return Err(CryptoError::EmptyKey);
+    }
+    Ok(PublicKey::parse(pem.as_bytes())?)
+}
+
+fn authority(
+    key: Option<Gd<CryptoKey>>,
+    certificate: Option<Gd<X509Certificate>>,
+) -> Result<Authority, CryptoError> {
+    Ok(Authority::new(signing_key(key)?, &first_of(certificate)?)?)
+}
+
+fn first_of(certificate: Option<Gd<X509Certificate>>) -> Result<Certificates, CryptoError> {
+    let certificate = certificate.ok_or(CredentialError::Null("certificate"))?;
+    Ok(Saved::new(&certificate, "certificate")?.first()?)
+}
+
+fn subject(names: &PackedStringArray, usage: Usage) -> Result<Subject, CryptoError> {
+    let names: Vec<String> = names.as_slice().iter().map(GString::to_string).collect();
+    Ok(match (usage, names.as_slice()) {
+        (Usage::Server, names) => Subject::server(names.iter().map(String::as_str))?,
+        (Usage::Client, [name]) => Subject::client(name)?,
+        (Usage::Client, names) => return Err(CryptoError::NotOneName(names.len())),
+    })
+}
+
+fn loaded_key(pem: &str) -> Result<Gd<CryptoKey>, CryptoError> {
+    let mut key = CryptoKey::new_gd();
+    match key.load_from_string(pem) {
+        Error::OK => Ok(key),
+        error => Err(CryptoError::Engine(error)),
+    }
+}
+
+fn loaded_certificate(pem: &str) -> Result<Gd<X509Certificate>, CryptoError> {
+    let mut certificate = X509Certificate::new_gd();
+    match certificate.load_from_string(pem) {
+        Error::OK => Ok(certificate),
+        error => Err(CryptoError::Engine(error)),
+    }
+}
