@@ -10,9 +10,9 @@ var peers: Array[PacketPeerDTLSOpenSSL] = []
 func _ready() -> void:
 	server.listen(4242)
 	# The documentation loads both from files. A demo has none, so it makes them.
-	var crypto := Crypto.new()
-	var key := crypto.generate_rsa(2048)  # Your private key.
-	var cert := crypto.generate_self_signed_certificate(key, "CN=localhost")  # Your X509 certificate.
+	var key := DTLSCrypto.generate_key()  # Your private key.
+	var names: PackedStringArray = ["localhost", "127.0.0.1"]
+	var cert := DTLSCrypto.generate_self_signed_certificate(key, names)  # Your X509 certificate.
 	dtls.setup(key, cert)
 
 
