@@ -39,7 +39,7 @@ impl Ends {
         let server = ServerConfig::new(&identity).expect("a usable identity");
         let anchors = TrustAnchors::new(&certificates(&root.cert_pem())).expect("usable anchors");
         let name = PeerName::parse("localhost").expect("a host name");
-        let verification = Verification::ChainAndName(anchors, name.clone());
+        let verification = Verification::ChainAndName(anchors.into(), name.clone());
         Self {
             server,
             client: ClientConfig::new(verification, Some(name)).expect("a usable configuration"),

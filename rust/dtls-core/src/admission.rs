@@ -44,10 +44,14 @@ fn admit_client(ssl: &SslRef, verification: &ClientVerification) -> Result<(), F
     match (verification, ssl.peer_certificate()) {
         (ClientVerification::Nothing, _) | (ClientVerification::Optional(_), None) => Ok(()),
         (ClientVerification::Required(_), None) => Err(Failure::NoClientCertificate),
-        (ClientVerification::Optional(_) | ClientVerification::Required(_), Some(_)) => {
-            is_verified(ssl)
-                .then_some(())
-                .ok_or(Failure::NotAdmitted("the client's certificate was not verified"))
+        (
+            ClientVerification::Optional(trust) | ClientVerification::Required(trust),
+            Some(certificate),
+        ) => {
+            if !is_verified(ssl) {
+                return Err(Failure::NotAdmitted("the client's certificate was not verified"));
+            }
+            trust.objection(&certificate).map_or(Ok(()), Err)
         }
     }
 }
@@ -57,10 +61,10 @@ fn admit_server(ssl: &SslRef, verification: &Verification) -> Result<(), Failure
     let Some(certificate) = ssl.peer_certificate() else {
         return Err(Failure::NotAdmitted("the server sent no certificate"));
     };
-    let name = match verification {
+    let (trust, name) = match verification {
         Verification::Nothing => return Ok(()),
-        Verification::Chain(_) => None,
-        Verification::ChainAndName(_, name) => Some(name),
+        Verification::Chain(trust) => (trust, None),
+        Verification::ChainAndName(trust, name) => (trust, Some(name)),
     };
     if !is_verified(ssl) {
         return Err(Failure::NotAdmitted("the server's certificate was not verified"));
@@ -68,12 +72,13 @@ fn admit_server(ssl: &SslRef, verification: &Verification) -> Result<(), Failure
     if name.is_some_and(|name| !name.matches(&certificate)) {
         return Err(Failure::NotAdmitted("the server's certificate is for another name"));
     }
-    Ok(())
+    trust.objection(&certificate).map_or(Ok(()), Err)
 }
 
-/// Whether OpenSSL has verified the peer's certificate. Its answer is also "OK" when nothing was
-/// verified, so the verified chain has to exist; a session that goes on has it from its beginning, and
-/// is one of this very configuration.
+/// Whether `verification.rs` has let the peer's certificate pass. OpenSSL's answer is also "OK" when
+/// nothing was verified, so the chain that was looked at has to exist; a session that goes on has it from
+/// its beginning, and is one of this very configuration. Where a pin stands for the chain, OpenSSL still
+/// looks at what was sent, and its answer is "OK" because the pin was found.
 fn is_verified(ssl: &SslRef) -> bool {
     let chain = ssl.verified_chain().is_some_and(|chain| !chain.is_empty());
     ssl.verify_result() == X509VerifyResult::OK && (chain || ssl.session_reused())

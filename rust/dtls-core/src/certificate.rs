@@ -1,5 +1,6 @@
 //! Certificates and keys as they come in: PEM text, parsed and checked once.
 
+use std::iter;
 use std::sync::Arc;
 
 use openssl::error::ErrorStack;
@@ -7,6 +8,7 @@ use openssl::hash::MessageDigest;
 use openssl::pkey::{Id, PKey, PKeyRef, Private};
 use openssl::sha::sha256;
 use openssl::sign::{Signer, Verifier};
+use openssl::ssl::SslRef;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::{X509, X509Ref};
 
@@ -203,6 +205,18 @@ fn unreadable(error: &ErrorStack) -> ConfigError {
         }
         why => ConfigError::UnreadableCertificate(why),
     }
+}
+
+/// The certificates of the peer of `ssl` in PEM, its own first, as far as they are known.
+pub(crate) fn of_peer(ssl: &SslRef) -> Vec<String> {
+    let Some(own) = ssl.peer_certificate() else {
+        return Vec::new();
+    };
+    let sent = ssl.peer_cert_chain().into_iter().flatten();
+    // A client's chain begins with the server's own certificate, a server's does not.
+    let others = sent.filter(|sent| **sent != *own);
+    let pem = |certificate: &X509Ref| String::from_utf8(certificate.to_pem().ok()?).ok();
+    iter::once(&*own).chain(others).filter_map(pem).collect()
 }
 
 /// Whether what `key` signs is verified by its own public half. A file has both, and OpenSSL takes the

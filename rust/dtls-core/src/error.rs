@@ -59,6 +59,23 @@ pub enum ConfigError {
     /// OpenSSL failed where nothing given to it can be the cause.
     #[error("OpenSSL failed ({0})")]
     OpenSsl(String),
+    /// There is nothing to compare with.
+    #[error("there is no pin in it")]
+    NoPin,
+    /// A pin is not one.
+    #[error("\"{pin}\" is not a pin: {why}")]
+    BadPin {
+        /// The pin, fit to be shown.
+        pin: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A name is to be verified, and by nobody.
+    #[error(
+        "a host name can only be verified together with trusted certificates; with a pin alone it \
+         would not be looked at"
+    )]
+    NameWithoutAnchors,
 }
 
 impl From<ErrorStack> for ConfigError {

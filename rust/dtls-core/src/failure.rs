@@ -52,6 +52,8 @@ named! {
         Transport = "transport",
         /// OpenSSL failed without the peer having a part in it.
         Internal = "internal",
+        /// The peer's certificate is not the pinned one.
+        PinMismatch = "pin_mismatch",
     }
 }
 
@@ -118,6 +120,12 @@ pub enum Failure {
     /// The socket is gone.
     #[error("the UDP socket was closed underneath the connection")]
     TransportClosed,
+    /// The peer's certificate is not the pinned one.
+    #[error("the certificate is not one of those that are pinned; its own pin is {presented}")]
+    PinMismatch {
+        /// The pins that it would match, of both kinds.
+        presented: String,
+    },
 }
 
 impl Failure {
@@ -137,6 +145,7 @@ impl Failure {
             Self::Protocol(_) => Reason::Protocol,
             Self::Internal(_) => Reason::Internal,
             Self::TransportClosed => Reason::Transport,
+            Self::PinMismatch { .. } => Reason::PinMismatch,
         }
     }
 

@@ -12,6 +12,7 @@ use std::ptr;
 use std::sync::Once;
 
 use foreign_types::ForeignTypeRef;
+use openssl::error::ErrorStack;
 use openssl::ssl::{SslContextBuilder, SslRef};
 use openssl::x509::X509Ref;
 use openssl::x509::store::X509StoreRef;
@@ -49,6 +50,12 @@ struct BioAddr {
     _opaque: [u8; 0],
 }
 
+/// OpenSSL's `X509_PUBKEY`, likewise.
+#[repr(C)]
+struct PublicKey {
+    _opaque: [u8; 0],
+}
+
 unsafe extern "C" {
     fn DTLSv1_listen(ssl: *mut sys::SSL, client: *mut BioAddr) -> c_int;
     fn DTLS_set_timer_cb(
@@ -60,6 +67,8 @@ unsafe extern "C" {
     fn SSL_has_pending(ssl: *const sys::SSL) -> c_int;
     fn BIO_ADDR_new() -> *mut BioAddr;
     fn BIO_ADDR_free(address: *mut BioAddr);
+    fn X509_get_X509_PUBKEY(certificate: *const sys::X509) -> *mut PublicKey;
+    fn i2d_X509_PUBKEY(key: *const PublicKey, out: *mut *mut u8) -> c_int;
 }
 
 /// Starts OpenSSL. Every public way into this crate that uses OpenSSL comes through here first.
@@ -310,6 +319,23 @@ pub(crate) fn has_alternative_names(certificate: &X509Ref) -> bool {
 pub(crate) fn is_authority(certificate: &X509Ref) -> bool {
     // SAFETY: the certificate is live; what the call caches in it is under OpenSSL's lock.
     unsafe { sys::X509_get_extension_flags(certificate.as_ptr()) & sys::EXFLAG_CA != 0 }
+}
+
+/// The public key of `certificate` as it stands in there (SubjectPublicKeyInfo, in DER). Once parsed,
+/// OpenSSL may write the same key in another way.
+pub(crate) fn public_key_info(certificate: &X509Ref) -> Result<Vec<u8>, ErrorStack> {
+    // SAFETY: the key belongs to the certificate, which is live. Without a place to write to, the call
+    // tells the length; then it writes that many bytes and moves the pointer behind them.
+    unsafe {
+        let key = X509_get_X509_PUBKEY(certificate.as_ptr());
+        let length = i2d_X509_PUBKEY(key, ptr::null_mut());
+        let Ok(length @ 1..) = usize::try_from(length) else {
+            return Err(ErrorStack::get());
+        };
+        let mut der = vec![0; length];
+        i2d_X509_PUBKEY(key, &mut der.as_mut_ptr());
+        Ok(der)
+    }
 }
 
 /// The verification result with OpenSSL's number `code` (`X509_V_ERR_…`).

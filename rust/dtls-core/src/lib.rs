@@ -31,6 +31,7 @@ mod ffi;
 mod issue;
 mod named;
 mod peer_name;
+mod pins;
 mod record;
 mod replay;
 mod resumption;
@@ -39,6 +40,7 @@ mod session;
 mod stats;
 mod text;
 mod ticket;
+mod trust;
 mod verification;
 
 pub use acceptor::{Accepted, Acceptor};
@@ -51,6 +53,8 @@ pub use issue::{
     Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
 };
 pub use peer_name::PeerName;
+pub use pins::Pins;
 pub use session::{Ending, SendError, Session, Status};
 pub use stats::{Count, Dropped, Stats};
+pub use trust::Trust;
 pub use verification::{ClientVerification, Verification};

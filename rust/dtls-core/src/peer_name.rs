@@ -103,6 +103,12 @@ fn common_names(certificate: &X509Ref) -> impl Iterator<Item = String> {
     entries.filter_map(|entry| entry.data().to_string().ok())
 }
 
+/// The common name of `certificate`, fit to be shown. Of several the last, which is the most specific
+/// (RFC 2818 section 3.1).
+pub(crate) fn common_name(certificate: &X509Ref) -> Option<String> {
+    common_names(certificate).last().map(|name| printable(&name))
+}
+
 /// The names that `certificate` was issued for, in words and fit to be shown.
 pub(crate) fn names_of(certificate: &X509Ref) -> String {
     let mut names = Vec::new();

@@ -28,6 +28,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openssl::ssl::SslRef;
+
 use crate::bio::{Link, Step};
 use crate::config::{ClientConfig, Limits, MAX_PACKET};
 use crate::datagrams::Datagrams;
@@ -36,7 +38,7 @@ use crate::error::ConfigError;
 use crate::failure::Failure;
 use crate::resumption::Kept;
 use crate::stats::{Account, Count, Dropped, Stats};
-use crate::{ffi, record};
+use crate::{certificate, ffi, peer_name, pins, record};
 
 use connected::Connected;
 use handshaking::Handshaking;
@@ -333,6 +335,31 @@ impl Session {
     /// shown again. `false` before it is connected.
     pub fn is_resumed(&self) -> bool {
         matches!(&self.state, State::Connected(state) if state.link.ssl().session_reused())
+    }
+
+    /// The certificates of the peer, each in PEM, its own first. The others are those that it sent; a
+    /// resumed session may know its own only. Empty without a certificate or a connection.
+    pub fn peer_certificates_pem(&self) -> Vec<String> {
+        self.connection().map_or_else(Vec::new, certificate::of_peer)
+    }
+
+    /// SHA-256 of the peer's own certificate, in the form of a pin: `sha256:` and 64 hexadecimal digits.
+    /// `None` without a certificate or a connection.
+    pub fn peer_fingerprint(&self) -> Option<String> {
+        pins::fingerprint(&*self.connection()?.peer_certificate()?)
+    }
+
+    /// The common name in the peer's certificate. What is not printable is escaped, and what is longer
+    /// than 200 characters is cut.
+    pub fn peer_common_name(&self) -> Option<String> {
+        peer_name::common_name(&*self.connection()?.peer_certificate()?)
+    }
+
+    fn connection(&self) -> Option<&SslRef> {
+        match &self.state {
+            State::Connected(state) => Some(state.link.ssl()),
+            _ => None,
+        }
     }
 
     /// What the session has counted.

@@ -1,7 +1,8 @@
 //! How each side judges the certificate of the other.
 //!
-//! OpenSSL builds and checks the chain; the callback here adds the name, and keeps what was wrong,
-//! since OpenSSL itself remembers only "certificate verify failed".
+//! OpenSSL builds and checks the chain; the callback here adds the name and the pins, and keeps what was
+//! wrong, since OpenSSL itself remembers only "certificate verify failed". Where the pins alone decide,
+//! what OpenSSL finds about the chain does not count.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,22 +13,25 @@ use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef, SslVerifyMode};
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509StoreContext, X509StoreContextRef};
+use openssl::x509::{X509StoreContext, X509StoreContextRef, X509VerifyResult};
 
-use crate::certificate::TrustAnchors;
+use crate::error::ConfigError;
 use crate::failure::{CertificateProblem, Failure, Role};
 use crate::ffi;
 use crate::peer_name::{PeerName, names_of};
+use crate::trust::Trust;
 
 /// What is verified of a server's certificate.
 #[derive(Debug, Clone)]
 pub enum Verification {
     /// Nothing. Whoever answers is talked to.
     Nothing,
-    /// The chain leads to a trust anchor (or is one) and the certificate is meant for servers.
-    Chain(TrustAnchors),
-    /// That, and the certificate is for this name.
-    ChainAndName(TrustAnchors, PeerName),
+    /// The chain leads to a trust anchor (or is one) and the certificate is meant for servers; or
+    /// whatever else the trust consists in.
+    Chain(Trust),
+    /// That, and the certificate is for this name. Needs trust anchors: with pins alone no one vouches
+    /// for a name.
+    ChainAndName(Trust, PeerName),
 }
 
 impl Verification {
@@ -46,14 +50,16 @@ pub enum ClientVerification {
     /// No certificate.
     Nothing,
     /// A certificate, which a client need not have. One that it shows has to lead to a trust anchor
-    /// (or be one) and has to be meant for clients.
-    Optional(TrustAnchors),
+    /// (or be one) and has to be meant for clients; or whatever else the trust consists in.
+    Optional(Trust),
     /// The same, and no client gets in without.
-    Required(TrustAnchors),
+    Required(Trust),
 }
 
-/// `X509_V_ERR_HOSTNAME_MISMATCH`.
+// Numbers of include/openssl/x509_vfy.h.
+const CERT_REJECTED: i32 = 28;
 const HOSTNAME_MISMATCH: i32 = 62;
+const EE_KEY_TOO_SMALL: i32 = 66;
 
 /// What one handshake has to find out about its peer, and what it found.
 struct Examination {
@@ -74,14 +80,17 @@ fn index() -> Result<Index<Ssl, Examination>, ErrorStack> {
 pub(crate) fn demand_of_server(
     context: &mut SslContextBuilder,
     verification: &Verification,
-) -> Result<(), ErrorStack> {
+) -> Result<(), ConfigError> {
     match verification {
         Verification::Nothing => {
             context.set_verify(SslVerifyMode::NONE);
             Ok(())
         }
-        Verification::Chain(anchors) | Verification::ChainAndName(anchors, _) => {
-            demand(context, anchors, SslVerifyMode::PEER)
+        Verification::ChainAndName(trust, _) if trust.anchors().is_none() => {
+            Err(ConfigError::NameWithoutAnchors)
+        }
+        Verification::Chain(trust) | Verification::ChainAndName(trust, _) => {
+            Ok(demand(context, trust, SslVerifyMode::PEER)?)
         }
     }
 }
@@ -96,25 +105,28 @@ pub(crate) fn demand_of_client(
             context.set_verify(SslVerifyMode::NONE);
             Ok(())
         }
-        ClientVerification::Optional(anchors) => demand(context, anchors, SslVerifyMode::PEER),
-        ClientVerification::Required(anchors) => {
-            demand(context, anchors, SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT)
+        ClientVerification::Optional(trust) => demand(context, trust, SslVerifyMode::PEER),
+        ClientVerification::Required(trust) => {
+            demand(context, trust, SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT)
         }
     }
 }
 
 fn demand(
     context: &mut SslContextBuilder,
-    anchors: &TrustAnchors,
+    trust: &Trust,
     mode: SslVerifyMode,
 ) -> Result<(), ErrorStack> {
     let index = index()?;
-    ffi::set_verify_store(context, anchors.store());
-    // An intermediate or a peer's own certificate can be an anchor, not only a self-signed root.
-    context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    if let Some(anchors) = trust.anchors() {
+        ffi::set_verify_store(context, anchors.store());
+        // An intermediate or a peer's own certificate can be an anchor, not only a self-signed root.
+        context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+    }
+    let trust = trust.clone();
     context.set_verify_callback(mode, move |accepted, store| {
         // rust-openssl's trampoline lets a panic through to C.
-        catch_unwind(AssertUnwindSafe(|| judge(index, accepted, store))).unwrap_or(false)
+        catch_unwind(AssertUnwindSafe(|| judge(index, &trust, accepted, store))).unwrap_or(false)
     });
     Ok(())
 }
@@ -152,20 +164,35 @@ pub(crate) fn refusal(ssl: &SslRef) -> Option<&Failure> {
     ssl.ex_data(index().ok()?)?.refused.get()
 }
 
-/// The verdict on one certificate of the chain: OpenSSL's, and on the peer's own also the name.
-fn judge(index: Index<Ssl, Examination>, accepted: bool, store: &mut X509StoreContextRef) -> bool {
+/// The verdict on one certificate of the chain: OpenSSL's, unless the pins alone decide, and on the
+/// peer's own also the name and the pins.
+fn judge(
+    index: Index<Ssl, Examination>,
+    trust: &Trust,
+    accepted: bool,
+    store: &mut X509StoreContextRef,
+) -> bool {
     let Some(examination) = examination(index, store) else {
         return false;
     };
-    let Some(failure) = examination.objection(accepted, store) else {
-        examination.note_expiry(store);
+    let Some(failure) = examination.objection(trust, accepted, store) else {
+        if !accepted {
+            // Otherwise it would stay the result of the whole.
+            store.set_error(X509VerifyResult::OK);
+        } else if trust.anchors().is_some() {
+            examination.note_expiry(store);
+        }
         return true;
     };
-    let mismatch = matches!(failure, Failure::HostnameMismatch { .. });
+    let verdict = match failure {
+        Failure::HostnameMismatch { .. } => Some(HOSTNAME_MISMATCH),
+        Failure::PinMismatch { .. } => Some(CERT_REJECTED),
+        _ => None,
+    };
     let _the_first_stays = examination.refused.set(failure);
-    if mismatch {
+    if let Some(verdict) = verdict {
         // OpenSSL chooses its alert by this.
-        store.set_error(ffi::verify_result(HOSTNAME_MISMATCH));
+        store.set_error(ffi::verify_result(verdict));
     }
     false
 }
@@ -179,19 +206,30 @@ fn examination(
 
 impl Examination {
     /// What is wrong with the certificate that OpenSSL is looking at, if anything is.
-    fn objection(&self, accepted: bool, store: &X509StoreContextRef) -> Option<Failure> {
-        let certificate = store.current_cert();
-        if !accepted {
-            let problem = CertificateProblem::new(store.error(), certificate, self.role);
-            let subject = certificate.map_or_else(|| "none".to_owned(), names_of);
-            return Some(Failure::Certificate { problem, subject });
+    fn objection(
+        &self,
+        trust: &Trust,
+        accepted: bool,
+        store: &X509StoreContextRef,
+    ) -> Option<Failure> {
+        let Some(certificate) = store.current_cert() else {
+            return Some(Failure::NotAdmitted("OpenSSL does not say which certificate it means"));
+        };
+        // A pin stands for the chain, and for what is wrong with it. It does not make a key stronger.
+        let is_final = trust.anchors().is_some() || store.error().as_raw() == EE_KEY_TOO_SMALL;
+        if !accepted && is_final {
+            let problem = CertificateProblem::new(store.error(), Some(certificate), self.role);
+            return Some(Failure::Certificate { problem, subject: names_of(certificate) });
         }
-        let wanted = self.name.as_ref().filter(|_| store.error_depth() == 0)?;
-        let matched = certificate.is_some_and(|certificate| wanted.matches(certificate));
-        (!matched).then(|| Failure::HostnameMismatch {
+        if store.error_depth() > 0 {
+            return None;
+        }
+        let wanted = self.name.as_ref().filter(|wanted| !wanted.matches(certificate));
+        let mismatch = wanted.map(|wanted| Failure::HostnameMismatch {
             wanted: wanted.to_string(),
-            presented: certificate.map_or_else(|| "none".to_owned(), names_of),
-        })
+            presented: names_of(certificate),
+        });
+        mismatch.or_else(|| trust.objection(certificate))
     }
 
     /// Notes until when the certificate is valid that OpenSSL is looking at.

@@ -26,11 +26,11 @@ fn player() -> Profile {
 }
 
 fn required() -> ClientVerification {
-    ClientVerification::Required(pki::anchors(&PLAYERS.cert_pem()))
+    ClientVerification::Required(pki::trust(&PLAYERS.cert_pem()))
 }
 
 fn optional() -> ClientVerification {
-    ClientVerification::Optional(pki::anchors(&PLAYERS.cert_pem()))
+    ClientVerification::Optional(pki::trust(&PLAYERS.cert_pem()))
 }
 
 fn server(verification: ClientVerification) -> ServerConfig {
@@ -104,7 +104,7 @@ fn a_certificate_without_a_usage_is_good_for_a_client() {
 #[test]
 fn one_client_s_own_certificate_can_be_trusted() {
     let own = self_signed(player());
-    let only = ClientVerification::Required(pki::anchors(&own.cert_pem));
+    let only = ClientVerification::Required(pki::trust(&own.cert_pem));
     assert_accepted(&server(only.clone()), &client(&own));
     let other = self_signed(player());
     let failure = refusal(&server(only), &client(&other), UNKNOWN_CA);

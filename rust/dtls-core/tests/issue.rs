@@ -80,7 +80,7 @@ impl Made {
 
     /// A server that lets in whom this authority vouches for.
     fn demanding_server(&self, shown: &Self) -> ServerConfig {
-        let required = ClientVerification::Required(pki::anchors(&self.pem));
+        let required = ClientVerification::Required(pki::anchors(&self.pem).into());
         shown.server().with_verification(required).expect("a usable configuration")
     }
 
@@ -180,7 +180,7 @@ fn a_player_is_no_server() {
     let problem = problem(refusal(&player.server(), &client));
     assert_eq!(problem, CertificateProblem::WrongPurpose(Role::Server));
     // Nor for whoever does not look at names.
-    let chain = Verification::Chain(pki::anchors(&GAME.pem));
+    let chain = Verification::Chain(pki::anchors(&GAME.pem).into());
     let client = ClientConfig::new(chain, None).expect("a configuration");
     refusal(&player.server(), &client);
 }
@@ -232,7 +232,7 @@ fn neither_server_nor_player_is_an_authority() {
     }
     // There is nothing else wrong with such a certificate: an authority's signature counts.
     let signed = signed_by(&GAME, "other.example");
-    let client = ClientConfig::new(Verification::Chain(pki::anchors(&GAME.pem)), None);
+    let client = ClientConfig::new(Verification::Chain(pki::anchors(&GAME.pem).into()), None);
     Link::established(&signed.server(), &client.expect("a configuration")).assert_data_flows();
 }
 

@@ -98,7 +98,7 @@ fn usual(certificates: Certificates) -> Setup {
 /// The same, with a client that has three certificates to show too.
 fn mutual(setup: Setup) -> Setup {
     let players = Authority::root("Players");
-    let verification = ClientVerification::Required(pki::anchors(&players.cert_pem()));
+    let verification = ClientVerification::Required(pki::trust(&players.cert_pem()));
     let player = Profile::new("player-17").usage(Usage::Client);
     let issued = players.intermediate("Between").intermediate("Below").issue(player);
     let server = setup.server.with_verification(verification).expect("a usable configuration");

@@ -3,7 +3,7 @@
 
 mod support;
 
-use dtls_core::{ClientVerification, Count, Failure, Reason, Status, TrustAnchors};
+use dtls_core::{ClientVerification, Count, Failure, Reason, Status, Trust};
 use support::flight::{Message, edited, orders};
 use support::link::{Direction, ToClient, ToServer};
 use support::records::{
@@ -217,11 +217,11 @@ fn finished_does_not_count_without_client_key_exchange() {
 const CLIENT_FLIGHT: [u8; 3] = [CERTIFICATE, CLIENT_KEY_EXCHANGE, CERTIFICATE_VERIFY];
 
 /// A server that asks for certificates, and a client that has one.
-fn mutual(verification: fn(TrustAnchors) -> ClientVerification) -> Scene {
+fn mutual(verification: fn(Trust) -> ClientVerification) -> Scene {
     let player = pki::ROOT.issue(Profile::new("player-17").usage(Usage::Client));
     let client = pki::verifying().with_identity(&pki::identity(&player));
-    let anchors = pki::anchors(&pki::ROOT.cert_pem());
-    let server = pki::localhost().with_verification(verification(anchors));
+    let trust = pki::trust(&pki::ROOT.cert_pem());
+    let server = pki::localhost().with_verification(verification(trust));
     Scene::with(&server.expect("usable"), client.expect("a usable identity"))
 }
 

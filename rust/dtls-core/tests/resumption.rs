@@ -153,9 +153,9 @@ fn the_same_setup_again_resumes_and_a_new_certificate_does_not() {
 #[test]
 fn a_session_without_a_certificate_does_not_get_past_a_server_that_begins_to_ask() {
     let players = Authority::root("Players");
-    let anchors = || pki::anchors(&players.cert_pem());
-    let required = demanding(ClientVerification::Required(anchors()));
-    let optional = demanding(ClientVerification::Optional(anchors()));
+    let trust = || pki::trust(&players.cert_pem());
+    let required = demanding(ClientVerification::Required(trust()));
+    let optional = demanding(ClientVerification::Optional(trust()));
     for first in [&pki::localhost(), &optional] {
         let client = pki::verifying();
         let (mut server, _) = visit(Server::new(first), &client);
@@ -174,7 +174,7 @@ fn a_session_is_not_resumed_once_its_authority_is_not_trusted() {
     let (players, others) = (Authority::root("Players"), Authority::root("Others"));
     let client = player(&players);
     let trusting = |authority: &Authority| {
-        demanding(ClientVerification::Optional(pki::anchors(&authority.cert_pem())))
+        demanding(ClientVerification::Optional(pki::trust(&authority.cert_pem())))
     };
     let (mut server, _) = visit(Server::new(&trusting(&players)), &client);
     server.acceptor.set_config(trusting(&others));
@@ -186,7 +186,7 @@ fn a_session_is_not_resumed_once_its_authority_is_not_trusted() {
 #[test]
 fn a_client_certificate_that_expires_ends_resumption() {
     let players = Authority::root("Players");
-    let required = ClientVerification::Required(pki::anchors(&players.cert_pem()));
+    let required = ClientVerification::Required(pki::trust(&players.cert_pem()));
     let soon = Profile::new("player-17").usage(Usage::Client).validity(Validity::Seconds(600));
     let issued = players.issue(soon);
     let client =
@@ -292,7 +292,7 @@ fn a_client_that_verifies_does_not_resume_what_one_that_does_not_has_begun() {
 #[test]
 fn a_resumed_session_still_has_the_name_it_was_verified_for() {
     let verification = Verification::ChainAndName(
-        pki::anchors(&pki::ROOT.cert_pem()),
+        pki::trust(&pki::ROOT.cert_pem()),
         PeerName::parse("localhost").expect("a name"),
     );
     let client = ClientConfig::new(verification, None).expect("a usable configuration");
@@ -337,7 +337,7 @@ fn a_ticket_may_be_larger_than_a_datagram() {
     let client = pki::verifying()
         .with_identity(&pki::identity(&players.issue(profile)))
         .expect("a usable identity");
-    let required = ClientVerification::Required(pki::anchors(&players.cert_pem()));
+    let required = ClientVerification::Required(pki::trust(&players.cert_pem()));
     let (server, _) = visit(Server::new(&demanding(required)), &client);
     let (server, resumed) = visit(server, &client);
     assert!(resumed);

@@ -54,7 +54,7 @@ fn expecting(wanted: &str) -> ClientConfig {
 
 /// A client that trusts the certificates of `pem` and does not look at the name.
 fn chain_only(pem: &str) -> ClientConfig {
-    ClientConfig::new(Verification::Chain(pki::anchors(pem)), None).expect("a configuration")
+    ClientConfig::new(Verification::Chain(pki::trust(pem)), None).expect("a configuration")
 }
 
 fn pair(wanted: &str, presented: &str) -> (String, String) {

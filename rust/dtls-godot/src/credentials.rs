@@ -237,8 +237,8 @@ fn client_config(key: ClientKey) -> Result<ClientConfig, CredentialError> {
     };
     let verification = match (anchors, key.name.clone().filter(|_| key.verify_name)) {
         (None, _) => Verification::Nothing,
-        (Some(anchors), None) => Verification::Chain(anchors),
-        (Some(anchors), Some(name)) => Verification::ChainAndName(anchors, name),
+        (Some(anchors), None) => Verification::Chain(anchors.into()),
+        (Some(anchors), Some(name)) => Verification::ChainAndName(anchors.into(), name),
     };
     let config = ClientConfig::new(verification, key.name.clone())?.with_limits(key.limits);
     configs().put(key, config.clone());

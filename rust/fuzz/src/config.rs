@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dtls_core::{
-    Certificates, ClientConfig, ClientVerification, Identity, Limits, PeerName, ServerConfig,
-    TrustAnchors, Verification,
+    Certificates, ClientConfig, ClientVerification, Failure, Identity, Limits, PeerName, Pins,
+    ServerConfig, Trust, TrustAnchors, Verification,
 };
 use openssl::base64;
 
@@ -12,7 +12,7 @@ use crate::input::Input;
 use crate::pki::Pki;
 use crate::world::World;
 
-/// Certificates, keys, bundles, names and limits. The first byte says which. What is accepted works:
+/// Certificates, keys, bundles, pins, names and limits. The first byte says which. What is accepted works:
 /// a server that was configured can be talked to, and what is wrong with it can be printed.
 pub fn config(input: &[u8]) {
     crate::begin();
@@ -25,6 +25,7 @@ pub fn config(input: &[u8]) {
         b'k' => key(rest),
         b'l' => key(&pem("PRIVATE KEY", &changed(&pki.key_der, rest))),
         b'b' => bundle(&String::from_utf8_lossy(rest)),
+        b'p' => pins(&String::from_utf8_lossy(rest)),
         b'n' => name(&String::from_utf8_lossy(rest)),
         _ => limits(rest),
     }
@@ -43,7 +44,7 @@ fn certificates(text: &[u8]) {
     // Trusting it may fail, and so may the handshake with a server that shows it; both say why.
     let name = PeerName::parse("localhost").expect("a name");
     if let Ok(anchors) = TrustAnchors::new(&parsed) {
-        serve(&pki.key_pem, &parsed, &Verification::ChainAndName(anchors.clone(), name));
+        serve(&pki.key_pem, &parsed, &Verification::ChainAndName(anchors.clone().into(), name));
         show(&pki.key_pem, &parsed, anchors);
     }
     serve(&pki.key_pem, &parsed, &Verification::Nothing);
@@ -82,7 +83,7 @@ fn show(key: &[u8], certificates: &Certificates, anchors: TrustAnchors) {
     let client = Identity::new(key, certificates.clone())
         .and_then(|identity| pki.trusting.clone().with_identity(&identity))
         .and_then(|client| client.with_resumption(false));
-    let server = pki.server.clone().with_verification(ClientVerification::Required(anchors));
+    let server = pki.server.clone().with_verification(ClientVerification::Required(anchors.into()));
     let server = server.expect("anchors that were accepted");
     match client {
         Ok(client) => World::new(server, &client).run(),
@@ -93,10 +94,36 @@ fn show(key: &[u8], certificates: &Certificates, anchors: TrustAnchors) {
 fn bundle(text: &str) {
     match TrustAnchors::from_bundle(text) {
         Ok((anchors, _unreadable)) => {
-            let client = ClientConfig::new(Verification::Chain(anchors), None);
+            let client = ClientConfig::new(Verification::Chain(anchors.into()), None);
             client.expect("anchors that were accepted");
         }
         Err(error) => check_text(&error.to_string()),
+    }
+}
+
+/// A server that has to match one of the pins, one on each line, and a client that must not get in
+/// unless it does.
+fn pins(text: &str) {
+    let pins = match Pins::parse(text.lines()) {
+        Ok(pins) => pins,
+        Err(error) => return check_text(&error.to_string()),
+    };
+    let pki = Pki::get();
+    let client = ClientConfig::new(Verification::Chain(Trust::pinned(pins)), None);
+    let mut world = World::new(pki.server.clone(), &client.expect("pins that were accepted"));
+    world.run();
+    match world.client.failure() {
+        Some(failure) => {
+            assert!(matches!(failure, Failure::PinMismatch { .. }), "another failure: {failure}");
+            check_text(&failure.to_string());
+        }
+        None => {
+            let own = world.client.peer_fingerprint().expect("a fingerprint");
+            let digits = own.trim_start_matches("sha256:");
+            let text = text.to_lowercase();
+            let by_key = text.contains("spki:");
+            assert!(by_key || text.replace(':', "").contains(digits), "connected to {own}");
+        }
     }
 }
 
@@ -107,7 +134,7 @@ fn name(text: &str) {
             let pki = Pki::get();
             let root = Certificates::parse(&pki.chain_pem).expect("certificates");
             let anchors = TrustAnchors::new(&root).expect("usable trust anchors");
-            let verification = Verification::ChainAndName(anchors, name.clone());
+            let verification = Verification::ChainAndName(anchors.into(), name.clone());
             let client = ClientConfig::new(verification, Some(name.clone()));
             let mut world = World::new(pki.server.clone(), &client.expect("a name was accepted"));
             world.run();

@@ -64,9 +64,10 @@ fn make() -> Result<Pki, ErrorStack> {
     let anchors = TrustAnchors::new(&anchors).expect("a root can be trusted");
     let identity = Identity::new(&key_pem, certificates(&chain_pem)).expect("a pair");
     let server = ServerConfig::new(&identity).expect("a usable identity");
-    let asking = server.clone().with_verification(ClientVerification::Required(anchors.clone()));
+    let asking =
+        server.clone().with_verification(ClientVerification::Required(anchors.clone().into()));
     let name = PeerName::parse("localhost").expect("a name");
-    let verification = Verification::ChainAndName(anchors, name.clone());
+    let verification = Verification::ChainAndName(anchors.into(), name.clone());
     let client = ClientConfig::new(verification, Some(name)).expect("a usable configuration");
     let player = certificates(&player.to_pem()?);
     let player = Identity::new(&player_key.private_key_to_pem_pkcs8()?, player).expect("a pair");

@@ -59,13 +59,13 @@ fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
     let mut digest = Sha256::new();
     match &settings.verification {
         ClientVerification::Nothing => digest.update(&[0; 33]),
-        ClientVerification::Optional(anchors) => {
+        ClientVerification::Optional(trust) => {
             digest.update(&[1]);
-            digest.update(anchors.digest());
+            digest.update(&trust.digest());
         }
-        ClientVerification::Required(anchors) => {
+        ClientVerification::Required(trust) => {
             digest.update(&[2]);
-            digest.update(anchors.digest());
+            digest.update(&trust.digest());
         }
     }
     for certificate in settings.identity.certificates.as_slice() {

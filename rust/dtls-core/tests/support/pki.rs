@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use dtls_core::{
-    Certificates, ClientConfig, Identity, PeerName, ServerConfig, TrustAnchors, Verification,
+    Certificates, ClientConfig, Identity, PeerName, ServerConfig, Trust, TrustAnchors, Verification,
 };
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -46,6 +46,11 @@ pub(crate) fn anchors(pem: &str) -> TrustAnchors {
     TrustAnchors::new(&certificates(pem)).expect("usable trust anchors")
 }
 
+/// The same without anything else.
+pub(crate) fn trust(pem: &str) -> Trust {
+    anchors(pem).into()
+}
+
 /// A name or an address.
 pub(crate) fn name(name: &str) -> PeerName {
     PeerName::parse(name).expect("a host name")
@@ -53,7 +58,7 @@ pub(crate) fn name(name: &str) -> PeerName {
 
 /// A client that trusts the certificates of `pem` and expects `wanted`.
 pub(crate) fn client(pem: &str, wanted: &str) -> ClientConfig {
-    let verification = Verification::ChainAndName(anchors(pem), name(wanted));
+    let verification = Verification::ChainAndName(trust(pem), name(wanted));
     ClientConfig::new(verification, Some(name(wanted))).expect("a usable configuration")
 }
 
