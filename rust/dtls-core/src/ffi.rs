@@ -4,6 +4,7 @@
 //! Together with `bio.rs` the only place of this crate with `unsafe` in it.
 #![allow(unsafe_code)]
 
+pub(crate) mod negotiation;
 pub(crate) mod tickets;
 
 use std::ffi::{CString, c_int, c_long, c_uint, c_void};

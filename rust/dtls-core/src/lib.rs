@@ -36,6 +36,7 @@ mod record;
 mod replay;
 mod resumption;
 mod rotation;
+mod server_name;
 mod session;
 mod stats;
 mod text;

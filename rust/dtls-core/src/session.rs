@@ -21,6 +21,7 @@
 
 mod connected;
 mod handshaking;
+mod negotiated;
 
 use std::collections::VecDeque;
 use std::mem;

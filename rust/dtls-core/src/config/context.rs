@@ -15,7 +15,7 @@ use openssl::x509::{X509KeyUsage, X509Ref};
 use crate::certificate::Identity;
 use crate::error::{ConfigError, reason};
 use crate::verification::{self, ClientVerification};
-use crate::{cookie, ffi, record, ticket};
+use crate::{cookie, ffi, record, server_name, ticket};
 
 use super::{ClientSettings, ServerSettings};
 
@@ -43,7 +43,9 @@ pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigE
     show(&mut context, &settings.identity)?;
     verification::demand_of_client(&mut context, &settings.verification)?;
     cookie::bake_and_verify(&mut context);
-    context.set_session_id_context(&acceptance(settings)?)?;
+    let acceptance = acceptance(settings)?;
+    context.set_session_id_context(&acceptance)?;
+    server_name::heed(&mut context, acceptance)?;
     if settings.resumption {
         let lifetime = u32::try_from(ticket::SESSION_LIFETIME.as_secs()).unwrap_or(0);
         ffi::tickets::seal_tickets(&mut context, lifetime)?;

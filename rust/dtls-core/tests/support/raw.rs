@@ -102,6 +102,22 @@ impl Raw {
         })
     }
 
+    /// A client that asks for a host name, and to go on with the session of another if it has one.
+    pub(crate) fn client_for(
+        context: SslContextBuilder,
+        name: &str,
+        session: Option<&SslSessionRef>,
+    ) -> Self {
+        Self::new(&context.build(), |ssl| {
+            ssl.set_connect_state();
+            ssl.set_hostname(name).expect("a host name");
+            if let Some(session) = session {
+                // SAFETY: as above.
+                unsafe { ssl.set_session(session) }.expect("a session of DTLS");
+            }
+        })
+    }
+
     pub(crate) fn server(context: SslContextBuilder) -> Self {
         Self::server_of(&context.build())
     }
