@@ -10,8 +10,10 @@ use std::sync::Arc;
 use openssl::ssl::{SslRef, SslVersion};
 use openssl::x509::X509VerifyResult;
 
-use crate::config::{CIPHER_SUITES, ClientSettings, ServerSettings};
+use crate::config::{ClientSettings, ServerSettings, Trust};
 use crate::failure::Failure;
+use crate::psk::{Psk, PskKeys};
+use crate::suites::{self, Proof, Suite};
 use crate::verification::{ClientVerification, Verification};
 
 /// What a side was promised about its peer.
@@ -30,14 +32,51 @@ pub(crate) fn admit(ssl: &SslRef, expectation: &Expectation) -> Result<(), Failu
     if ssl.version2() != Some(SslVersion::DTLS1_2) {
         return Err(Failure::UnsupportedVersion);
     }
-    let suite = ssl.current_cipher().map(|cipher| cipher.name());
-    if !suite.is_some_and(|suite| CIPHER_SUITES.contains(&suite)) {
+    let Some(suite) = suites::negotiated(ssl).filter(|suite| expectation.allows(suite)) else {
         return Err(Failure::NotAdmitted("its cipher suite is not one of the allowed ones"));
-    }
+    };
+    let by_psk = suite.proof == Proof::Psk;
     match expectation {
-        Expectation::Client(settings) => admit_client(ssl, &settings.verification),
-        Expectation::Server(settings) => admit_server(ssl, &settings.verification),
+        Expectation::Client(settings) => match settings.credentials.psk().filter(|_| by_psk) {
+            Some(keys) => admit_client_by_psk(ssl, &settings.verification, keys),
+            None => admit_client(ssl, &settings.verification),
+        },
+        Expectation::Server(settings) => match &settings.trust {
+            Trust::Psk(psk) => admit_server_by_psk(ssl, psk),
+            Trust::Certificate(verification, _) => admit_server(ssl, verification),
+        },
     }
+}
+
+impl Expectation {
+    /// Whether that suite was asked for. One of a pre-shared key never is by a side that has none.
+    fn allows(&self, suite: &Suite) -> bool {
+        match self {
+            Self::Client(settings) => settings.allow(suite),
+            Self::Server(settings) => settings.allow(suite),
+        }
+    }
+}
+
+/// The Finished messages have shown that both sides have the same key.
+fn admit_client_by_psk(
+    ssl: &SslRef,
+    verification: &ClientVerification,
+    keys: &PskKeys,
+) -> Result<(), Failure> {
+    if matches!(verification, ClientVerification::Required(_)) {
+        return Err(Failure::NoClientCertificate);
+    }
+    // Such a session is not resumed, and the key may have been taken away since it was asked for.
+    let identity = ssl.psk_identity().filter(|_| !ssl.session_reused());
+    let known = identity.is_some_and(|identity| keys.has(identity));
+    known.then_some(()).ok_or(Failure::NotAdmitted("the client's pre-shared key was taken away"))
+}
+
+fn admit_server_by_psk(ssl: &SslRef, psk: &Psk) -> Result<(), Failure> {
+    let identity = ssl.psk_identity().filter(|_| !ssl.session_reused());
+    let own = identity == Some(psk.identity().as_bytes());
+    own.then_some(()).ok_or(Failure::NotAdmitted("it is not by the pre-shared key of this side"))
 }
 
 fn admit_client(ssl: &SslRef, verification: &ClientVerification) -> Result<(), Failure> {
@@ -57,7 +96,7 @@ fn admit_client(ssl: &SslRef, verification: &ClientVerification) -> Result<(), F
 }
 
 fn admit_server(ssl: &SslRef, verification: &Verification) -> Result<(), Failure> {
-    // Every allowed suite has one.
+    // Every suite has one that is not by a pre-shared key.
     let Some(certificate) = ssl.peer_certificate() else {
         return Err(Failure::NotAdmitted("the server sent no certificate"));
     };

@@ -14,6 +14,7 @@ use openssl::x509::{X509, X509Ref};
 
 use crate::error::{ConfigError, reason};
 use crate::ffi;
+use crate::suites::Proof;
 
 /// One certificate or more, in the order in which they were given.
 #[derive(Debug, Clone)]
@@ -86,7 +87,7 @@ impl Certificates {
 pub struct Identity {
     pub(crate) key: PKey<Private>,
     /// The own certificate first.
-    pub(crate) certificates: Certificates,
+    certificates: Certificates,
 }
 
 impl Identity {
@@ -115,6 +116,16 @@ impl Identity {
             Some(index) => Err(ConfigError::WrongOrder(index + 1)),
             None => Err(ConfigError::KeyMismatch),
         }
+    }
+
+    /// The own certificate, then the intermediates.
+    pub(crate) fn chain(&self) -> &[X509] {
+        self.certificates.as_slice()
+    }
+
+    /// What a cipher suite calls a signature with its key.
+    pub(crate) fn proof(&self) -> Proof {
+        if self.key.id() == Id::EC { Proof::Ecdsa } else { Proof::Rsa }
     }
 }
 

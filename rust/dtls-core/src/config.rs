@@ -10,10 +10,11 @@ use openssl::ssl::SslContext;
 use crate::certificate::Identity;
 use crate::error::ConfigError;
 use crate::peer_name::PeerName;
+use crate::psk::{Psk, PskKeys};
 use crate::resumption::Kept;
+use crate::suites::{CipherSuites, Proof, Suite};
 use crate::verification::{ClientVerification, Verification};
 
-pub(crate) use context::CIPHER_SUITES;
 pub use limits::{Limits, MAX_PACKET};
 
 /// How many handshakes of a server may be unfinished at a time.
@@ -31,9 +32,48 @@ pub struct ServerConfig {
 /// What the context of a server is made from.
 #[derive(Clone)]
 pub(crate) struct ServerSettings {
-    pub(crate) identity: Identity,
+    pub(crate) credentials: Credentials,
     pub(crate) verification: ClientVerification,
+    pub(crate) suites: CipherSuites,
     pub(crate) resumption: bool,
+}
+
+/// What a server proves itself by.
+#[derive(Clone)]
+pub(crate) enum Credentials {
+    Certificate(Identity),
+    Psk(PskKeys),
+    /// The client chooses by the suites that it offers.
+    Both(Identity, PskKeys),
+}
+
+impl Credentials {
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        match self {
+            Self::Certificate(identity) | Self::Both(identity, _) => Some(identity),
+            Self::Psk(_) => None,
+        }
+    }
+
+    pub(crate) fn psk(&self) -> Option<&PskKeys> {
+        match self {
+            Self::Psk(keys) | Self::Both(_, keys) => Some(keys),
+            Self::Certificate(_) => None,
+        }
+    }
+}
+
+impl ServerSettings {
+    /// Whether a connection may have this suite.
+    pub(crate) fn allow(&self, suite: &Suite) -> bool {
+        self.suites.with(&self.proofs()).any(|allowed| allowed == suite)
+    }
+
+    fn proofs(&self) -> Vec<Proof> {
+        let psk = self.credentials.psk().map(|_| Proof::Psk);
+        let identity = self.credentials.identity().map(Identity::proof);
+        psk.into_iter().chain(identity).collect()
+    }
 }
 
 impl ServerConfig {
@@ -43,8 +83,25 @@ impl ServerConfig {
     /// # Errors
     /// When OpenSSL refuses them, for example an RSA key under 2,048 bits.
     pub fn new(identity: &Identity) -> Result<Self, ConfigError> {
-        let (identity, verification) = (identity.clone(), ClientVerification::Nothing);
-        let settings = ServerSettings { identity, verification, resumption: true };
+        Self::of(Credentials::Certificate(identity.clone()))
+    }
+
+    /// A server without a certificate, for clients that have one of these keys. Their sessions are not
+    /// resumed: there would be nothing to save.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_psk_only(keys: PskKeys) -> Result<Self, ConfigError> {
+        Self::of(Credentials::Psk(keys))
+    }
+
+    fn of(credentials: Credentials) -> Result<Self, ConfigError> {
+        let settings = ServerSettings {
+            credentials,
+            verification: ClientVerification::Nothing,
+            suites: CipherSuites::default(),
+            resumption: true,
+        };
         Ok(Self {
             context: context::of_server(&settings)?,
             settings: Arc::new(settings),
@@ -53,10 +110,24 @@ impl ServerConfig {
         })
     }
 
+    /// The same server, which also talks to clients that have one of these keys. Those show no
+    /// certificate.
+    ///
+    /// # Errors
+    /// When a certificate is required of clients.
+    pub fn with_psk(self, keys: PskKeys) -> Result<Self, ConfigError> {
+        self.with(|settings| {
+            settings.credentials = match settings.credentials.identity() {
+                Some(identity) => Credentials::Both(identity.clone(), keys),
+                None => Credentials::Psk(keys),
+            };
+        })
+    }
+
     /// The same server, asking its clients for a certificate.
     ///
     /// # Errors
-    /// When OpenSSL fails.
+    /// When one is required and there are pre-shared keys too: clients with a key show none.
     pub fn with_verification(self, verification: ClientVerification) -> Result<Self, ConfigError> {
         self.with(|settings| settings.verification = verification)
     }
@@ -107,9 +178,45 @@ pub struct ClientConfig {
 /// What the context of a client is made from.
 #[derive(Clone)]
 pub(crate) struct ClientSettings {
-    pub(crate) identity: Option<Identity>,
-    pub(crate) verification: Verification,
+    pub(crate) trust: Trust,
+    pub(crate) suites: CipherSuites,
     pub(crate) resumption: bool,
+}
+
+/// What a client knows its server by.
+#[derive(Clone)]
+pub(crate) enum Trust {
+    /// Its certificate; and what the client shows in turn.
+    Certificate(Verification, Option<Identity>),
+    /// The key that both have.
+    Psk(Psk),
+}
+
+impl ClientSettings {
+    /// Whether a connection may have this suite.
+    pub(crate) fn allow(&self, suite: &Suite) -> bool {
+        self.suites.with(self.proofs()).any(|allowed| allowed == suite)
+    }
+
+    /// The name that the server's certificate has to be for, if any.
+    pub(crate) fn name(&self) -> Option<&PeerName> {
+        match &self.trust {
+            Trust::Certificate(verification, _) => verification.name(),
+            Trust::Psk(_) => None,
+        }
+    }
+
+    fn proofs(&self) -> &'static [Proof] {
+        match self.trust {
+            Trust::Certificate(..) => &[Proof::Ecdsa, Proof::Rsa],
+            Trust::Psk(_) => &[Proof::Psk],
+        }
+    }
+
+    /// Sessions by a pre-shared key are not worth resuming.
+    fn keeps_session(&self) -> bool {
+        self.resumption && matches!(self.trust, Trust::Certificate(..))
+    }
 }
 
 impl ClientConfig {
@@ -122,13 +229,26 @@ impl ClientConfig {
         verification: Verification,
         server_name: Option<PeerName>,
     ) -> Result<Self, ConfigError> {
-        let settings = ClientSettings { identity: None, verification, resumption: true };
+        Self::of(Trust::Certificate(verification, None), server_name)
+    }
+
+    /// A client whose server has the same key. It talks to no other, and resumes no session. A DNS
+    /// name as `server_name` is sent to the server (SNI).
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_psk(psk: Psk, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
+        Self::of(Trust::Psk(psk), server_name)
+    }
+
+    fn of(trust: Trust, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
+        let settings = ClientSettings { trust, suites: CipherSuites::default(), resumption: true };
         Ok(Self {
             context: context::of_client(&settings)?,
+            kept: settings.keeps_session().then(Arc::default),
             settings: Arc::new(settings),
             server_name,
             limits: Limits::default(),
-            kept: Some(Arc::default()),
         })
     }
 
@@ -136,9 +256,14 @@ impl ClientConfig {
     /// for one. Anyone on the way can read it: DTLS 1.2 does not encrypt certificates.
     ///
     /// # Errors
-    /// When OpenSSL refuses it, for example an RSA key under 2,048 bits.
+    /// When OpenSSL refuses it, for example an RSA key under 2,048 bits, and when the client has a
+    /// pre-shared key.
     pub fn with_identity(self, identity: &Identity) -> Result<Self, ConfigError> {
-        self.with(|settings| settings.identity = Some(identity.clone()))
+        let Trust::Certificate(verification, _) = &self.settings.trust else {
+            return Err(ConfigError::PskWithCertificate);
+        };
+        let trust = Trust::Certificate(verification.clone(), Some(identity.clone()));
+        self.with(|settings| settings.trust = trust)
     }
 
     /// The same client, which resumes the session of its last connection, or does not. It does by
@@ -159,7 +284,7 @@ impl ClientConfig {
         change(Arc::make_mut(&mut self.settings));
         self.context = context::of_client(&self.settings)?;
         // What other settings have begun is not for these to go on with.
-        self.kept = self.settings.resumption.then(Arc::default);
+        self.kept = self.settings.keeps_session().then(Arc::default);
         Ok(self)
     }
 }

@@ -56,6 +56,28 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The identity of a pre-shared key is not usable.
+    #[error("\"{identity}\" cannot be the identity of a pre-shared key: {why}")]
+    BadPskIdentity {
+        /// The identity, fit to be shown.
+        identity: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A pre-shared key is too short or too long.
+    #[error(
+        "a pre-shared key of {0} bytes is out of range; it can have 16 to 512, and has to be random"
+    )]
+    BadPskLength(usize),
+    /// Clients with a pre-shared key show no certificate.
+    #[error(
+        "a certificate cannot be required of clients where pre-shared keys are accepted: a client with a \
+         key shows none"
+    )]
+    PskWithRequiredCertificate,
+    /// A client has a pre-shared key and a certificate.
+    #[error("a client with a pre-shared key shows no certificate; leave out one of the two")]
+    PskWithCertificate,
     /// OpenSSL failed where nothing given to it can be the cause.
     #[error("OpenSSL failed ({0})")]
     OpenSsl(String),

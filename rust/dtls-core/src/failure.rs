@@ -54,6 +54,8 @@ named! {
         Internal = "internal",
         /// The peer's certificate is not the pinned one.
         PinMismatch = "pin_mismatch",
+        /// A client named a pre-shared key that its server does not have.
+        PskUnknownIdentity = "psk_unknown_identity",
     }
 }
 
@@ -126,6 +128,22 @@ pub enum Failure {
         /// The pins that it would match, of both kinds.
         presented: String,
     },
+    /// A client named a pre-shared key that this server does not have.
+    #[error("there is no pre-shared key with the client's identity, \"{identity}\"")]
+    UnknownPskIdentity {
+        /// The identity, fit to be shown.
+        identity: String,
+    },
+    /// The handshake took too long, and got as far as where different pre-shared keys would show: what
+    /// one side encrypts is noise to the other.
+    #[error(
+        "the handshake timed out after {} s, at the proof of the pre-shared keys: the keys of the two \
+         sides may differ", after.as_secs()
+    )]
+    PskNotProved {
+        /// How long it was tried.
+        after: Duration,
+    },
 }
 
 impl Failure {
@@ -146,6 +164,8 @@ impl Failure {
             Self::Internal(_) => Reason::Internal,
             Self::TransportClosed => Reason::Transport,
             Self::PinMismatch { .. } => Reason::PinMismatch,
+            Self::UnknownPskIdentity { .. } => Reason::PskUnknownIdentity,
+            Self::PskNotProved { .. } => Reason::Timeout,
         }
     }
 

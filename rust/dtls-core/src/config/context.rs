@@ -14,21 +14,11 @@ use openssl::x509::{X509KeyUsage, X509Ref};
 
 use crate::certificate::Identity;
 use crate::error::{ConfigError, reason};
+use crate::suites::{CipherSuites, Proof};
 use crate::verification::{self, ClientVerification};
-use crate::{cookie, ffi, record, server_name, ticket};
+use crate::{cookie, ffi, psk, record, server_name, ticket};
 
-use super::{ClientSettings, ServerSettings};
-
-/// The cipher suites that may be negotiated: authenticated encryption, forward secrecy and an
-/// authenticated server, nothing else. In the order of preference, under OpenSSL's names.
-pub(crate) const CIPHER_SUITES: [&str; 6] = [
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-];
+use super::{ClientSettings, ServerSettings, Trust};
 
 /// Curves for the key exchange, the fastest first.
 const GROUPS: &str = "X25519:P-256:P-384";
@@ -39,8 +29,17 @@ const SECURITY_LEVEL: u32 = 2;
 
 /// The context of a server.
 pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigError> {
-    let mut context = new_context()?;
-    show(&mut context, &settings.identity)?;
+    let required = matches!(settings.verification, ClientVerification::Required(_));
+    if required && settings.credentials.psk().is_some() {
+        return Err(ConfigError::PskWithRequiredCertificate);
+    }
+    let mut context = new_context(&settings.suites, &settings.proofs())?;
+    if let Some(identity) = settings.credentials.identity() {
+        show(&mut context, identity)?;
+    }
+    if let Some(keys) = settings.credentials.psk() {
+        psk::accept(&mut context, keys);
+    }
     verification::demand_of_client(&mut context, &settings.verification)?;
     cookie::bake_and_verify(&mut context);
     let acceptance = acceptance(settings)?;
@@ -70,7 +69,13 @@ fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
             digest.update(&trust.digest());
         }
     }
-    for certificate in settings.identity.certificates.as_slice() {
+    // No name of a suite is empty.
+    for suite in settings.suites.with(&settings.proofs()) {
+        digest.update(suite.name.as_bytes());
+        digest.update(&[0]);
+    }
+    digest.update(&[0]);
+    for certificate in settings.credentials.identity().map_or(&[][..], Identity::chain) {
         digest.update(&certificate.digest(MessageDigest::sha256())?);
     }
     Ok(digest.finish())
@@ -78,24 +83,29 @@ fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
 
 /// The context of a client.
 pub(super) fn of_client(settings: &ClientSettings) -> Result<SslContext, ConfigError> {
-    let mut context = new_context()?;
-    if !settings.resumption {
+    let mut context = new_context(&settings.suites, settings.proofs())?;
+    if !settings.keeps_session() {
         context.set_options(SslOptions::NO_TICKET);
     }
-    if let Some(identity) = &settings.identity {
-        show(&mut context, identity)?;
+    match &settings.trust {
+        Trust::Certificate(verification, identity) => {
+            if let Some(identity) = identity {
+                show(&mut context, identity)?;
+            }
+            verification::demand_of_server(&mut context, verification)?;
+        }
+        Trust::Psk(psk) => psk::show(&mut context, psk),
     }
-    verification::demand_of_server(&mut context, &settings.verification)?;
     Ok(context.build())
 }
 
 /// Gives `context` a key and the certificates to show.
 fn show(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), ConfigError> {
     let refused = |error: ErrorStack| ConfigError::Refused(reason(&error));
-    let mut certificates = identity.certificates.as_slice().iter();
+    let mut certificates = identity.chain().iter();
     let own = certificates.next().ok_or(ConfigError::NoCertificate)?;
     let mut bytes = 0;
-    for certificate in identity.certificates.as_slice() {
+    for certificate in identity.chain() {
         bytes += certificate.to_der().map_err(refused)?.len() + 3;
     }
     if bytes > record::MAX_HANDSHAKE_MESSAGE - 3 {
@@ -156,13 +166,14 @@ fn is_uncompressed(certificate: &X509Ref) -> Result<bool, ErrorStack> {
 }
 
 /// What both sides have in common.
-fn new_context() -> Result<SslContextBuilder, ConfigError> {
+fn new_context(suites: &CipherSuites, proofs: &[Proof]) -> Result<SslContextBuilder, ConfigError> {
     ffi::start();
     let mut context = SslContext::builder(SslMethod::dtls())?;
     context.set_security_level(SECURITY_LEVEL);
     context.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
     context.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
-    context.set_cipher_list(&CIPHER_SUITES.join(":"))?;
+    let names: Vec<_> = suites.with(proofs).map(|suite| suite.name).collect();
+    context.set_cipher_list(&names.join(":"))?;
     context.set_groups_list(GROUPS)?;
     // NO_QUERY_MTU: SSL_clear, which DTLSv1_listen calls, forgets the MTU without it.
     context.set_options(

@@ -11,7 +11,7 @@ use openssl::ssl::{SslContextBuilder, SslRef, SslSessionRef};
 use openssl_sys as sys;
 
 use crate::ticket::{self, Renewal, TicketKey};
-use crate::verification;
+use crate::{psk, verification};
 
 /// Bytes of a key's name, and of an initialisation vector of AES.
 const BLOCK: usize = 16;
@@ -107,6 +107,10 @@ unsafe extern "C" fn key(
             (SslRef::from_ptr(ssl), name, slice::from_raw_parts_mut(iv, BLOCK))
         };
         if seals == 1 {
+            // A session by a pre-shared key must not outlive the key. OpenSSL sends an empty ticket.
+            if psk::is_used(ssl) {
+                return 0;
+            }
             let Some(key) = ticket::sealing_key(ssl) else { return 0 };
             name.copy_from_slice(&key.name);
             if openssl::rand::rand_bytes(iv).is_err() {

@@ -13,7 +13,7 @@ use crate::failure::{Failure, Role};
 use crate::peer_name::PeerName;
 use crate::resumption::Kept;
 use crate::stats::{Count, Dropped};
-use crate::{record, verification};
+use crate::{psk, record, verification};
 
 use super::connected::Connected;
 use super::{Ending, Io, State};
@@ -69,7 +69,7 @@ fn client_link(config: &ClientConfig, now: Instant) -> Result<Link, ErrorStack> 
     if let Some(PeerName::Dns(name)) = &config.server_name {
         ssl.set_hostname(name)?;
     }
-    verification::begin(ssl, Role::Server, config.settings.verification.name())?;
+    verification::begin(ssl, Role::Server, config.settings.name())?;
     if let Some(kept) = &config.kept {
         kept.offer(ssl, now);
     }
@@ -187,7 +187,9 @@ impl Handshaking {
             Step::Waiting => self.wait(now),
             Step::Closed => io.fail(Failure::ClosedEarly),
             Step::Broken(stack) => {
-                let refused = verification::refusal(self.link.ssl()).cloned();
+                let ssl = self.link.ssl();
+                let refused = verification::refusal(ssl).cloned();
+                let refused = refused.or_else(|| psk::refusal(ssl, &stack));
                 io.fail(refused.unwrap_or_else(|| Failure::from_openssl(&stack)))
             }
         }
@@ -228,8 +230,13 @@ impl Handshaking {
         if now >= self.deadline {
             let after = now.saturating_duration_since(self.started);
             let retransmissions = io.counters.get(Count::Retransmissions);
+            let failure = if psk::is_used(self.link.ssl()) {
+                Failure::PskNotProved { after }
+            } else {
+                Failure::TimedOut { after, retransmissions }
+            };
             self.link.cancel(&mut io.outgoing);
-            return io.fail(Failure::TimedOut { after, retransmissions });
+            return io.fail(failure);
         }
         if self.link.is_exhausted()
             && let Some(config) = self.again.take()
