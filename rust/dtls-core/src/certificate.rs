@@ -248,7 +248,7 @@ fn can_sign(key: &PKeyRef<Private>) -> bool {
 
 /// Whether `pem` says that it is encrypted, as anything in PEM may (RFC 1421): OpenSSL would ask for
 /// the passphrase on the terminal, and wait.
-fn is_encrypted(pem: &[u8]) -> bool {
+pub(crate) fn is_encrypted(pem: &[u8]) -> bool {
     const HEADER: &[u8] = b"Proc-Type:";
     pem.windows(HEADER.len()).any(|window| window == HEADER)
 }

@@ -92,6 +92,12 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// There is no revocation list.
+    #[error("there is no revocation list (BEGIN X509 CRL) in it")]
+    NoRevocationList,
+    /// A revocation list is not one.
+    #[error("no. {0} in it cannot be read as a revocation list (BEGIN X509 CRL): {1}")]
+    UnreadableRevocationList(usize, String),
     /// A name is to be verified, and by nobody.
     #[error(
         "a host name can only be verified together with trusted certificates; with a pin alone it \

@@ -56,6 +56,8 @@ named! {
         PinMismatch = "pin_mismatch",
         /// A client named a pre-shared key that its server does not have.
         PskUnknownIdentity = "psk_unknown_identity",
+        /// Revocation lists are set, and none of them can tell about the peer's certificate.
+        RevocationUnknown = "revocation_unknown",
     }
 }
 
@@ -259,6 +261,35 @@ pub enum CertificateProblem {
     /// Anything else that OpenSSL found.
     #[error("cannot be verified ({0})")]
     Other(String),
+    /// No list is in the name of its issuer.
+    #[error("may have been revoked: there is no revocation list of its issuer")]
+    RevocationListMissing,
+    /// The list is out of date.
+    #[error(
+        "may have been revoked: the revocation list of its issuer was to be replaced by {0}; get the \
+         newest one"
+    )]
+    RevocationListExpired(String),
+    /// The list's time has not come.
+    #[error(
+        "may have been revoked: the revocation list of its issuer is not valid before {0}, going by \
+         the clock of this machine"
+    )]
+    RevocationListNotYetValid(String),
+    /// The list is not genuine.
+    #[error(
+        "may have been revoked: the revocation list in the name of its issuer is not signed by it"
+    )]
+    RevocationListForged,
+    /// The list is not for this certificate, or has something in it that is not understood.
+    #[error("may have been revoked: the revocation list of its issuer cannot be used ({0})")]
+    RevocationListUnusable(String),
+    /// It has no issuer that is known.
+    #[error(
+        "may have been revoked: it is trusted itself, so there is no issuer whose revocation list \
+         could be verified; trust its issuer, or pin it"
+    )]
+    RevocationListUnverifiable,
 }
 
 impl CertificateProblem {
@@ -289,6 +320,12 @@ impl CertificateProblem {
             Self::Revoked => Reason::CertificateRevoked,
             Self::TooWeak(_) => Reason::CertificateTooWeak,
             Self::Other(_) => Reason::CertificateInvalid,
+            Self::RevocationListMissing
+            | Self::RevocationListExpired(_)
+            | Self::RevocationListNotYetValid(_)
+            | Self::RevocationListForged
+            | Self::RevocationListUnusable(_)
+            | Self::RevocationListUnverifiable => Reason::RevocationUnknown,
         }
     }
 }

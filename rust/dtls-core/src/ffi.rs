@@ -15,8 +15,8 @@ use std::sync::Once;
 use foreign_types::ForeignTypeRef;
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContextBuilder, SslRef};
-use openssl::x509::X509Ref;
-use openssl::x509::store::X509StoreRef;
+use openssl::x509::store::{X509StoreBuilderRef, X509StoreRef};
+use openssl::x509::{X509CrlRef, X509Ref};
 use openssl_sys as sys;
 
 /// First retransmission of a flight, in microseconds after it was sent.
@@ -68,6 +68,7 @@ unsafe extern "C" {
     fn SSL_has_pending(ssl: *const sys::SSL) -> c_int;
     fn BIO_ADDR_new() -> *mut BioAddr;
     fn BIO_ADDR_free(address: *mut BioAddr);
+    fn X509_STORE_add_crl(store: *mut sys::X509_STORE, list: *mut sys::X509_CRL) -> c_int;
     fn X509_get_X509_PUBKEY(certificate: *const sys::X509) -> *mut PublicKey;
     fn i2d_X509_PUBKEY(key: *const PublicKey, out: *mut *mut u8) -> c_int;
 }
@@ -275,6 +276,22 @@ pub(crate) fn set_verify_store(context: &mut SslContextBuilder, store: &X509Stor
         let store = store.as_ptr().cast::<c_void>();
         sys::SSL_CTX_ctrl(context.as_ptr(), SSL_CTRL_SET_VERIFY_CERT_STORE, 1, store);
     }
+}
+
+/// Adds a revocation list to `store`. Nothing asks for it as long as the flags do not say so.
+pub(crate) fn add_revocation_list(
+    store: &mut X509StoreBuilderRef,
+    list: &X509CrlRef,
+) -> Result<(), ErrorStack> {
+    // SAFETY: both are live; the store takes a reference of its own.
+    let added = unsafe { X509_STORE_add_crl(store.as_ptr(), list.as_ptr()) };
+    if added == 1 { Ok(()) } else { Err(ErrorStack::get()) }
+}
+
+/// Whether `list` has only what came after another list (RFC 5280 section 5.2.4).
+pub(crate) fn is_delta(list: &X509CrlRef) -> bool {
+    // SAFETY: the list is live; the call reads it only.
+    unsafe { sys::X509_CRL_get_ext_by_NID(list.as_ptr(), sys::NID_delta_crl, -1) >= 0 }
 }
 
 /// Whether `certificate` is for the DNS name `name`: by its subject alternative names, and only

@@ -36,6 +36,7 @@ mod psk;
 mod record;
 mod replay;
 mod resumption;
+mod revocation;
 mod rotation;
 mod server_name;
 mod session;
@@ -58,6 +59,7 @@ pub use issue::{
 pub use peer_name::PeerName;
 pub use pins::Pins;
 pub use psk::{Psk, PskKeys};
+pub use revocation::RevocationLists;
 pub use session::{Ending, SendError, Session, Status};
 pub use stats::{Count, Dropped, Stats};
 pub use trust::Trust;

@@ -8,17 +8,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use once_cell::sync::OnceCell;
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef, SslVerifyMode};
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509StoreContext, X509StoreContextRef, X509VerifyResult};
+use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyResult};
 
 use crate::error::ConfigError;
-use crate::failure::{CertificateProblem, Failure, Role};
+use crate::failure::{CertificateProblem, Failure, Reason, Role};
 use crate::ffi;
 use crate::peer_name::{PeerName, names_of};
+use crate::revocation::{Place, is_about_a_list};
 use crate::trust::Trust;
 
 /// What is verified of a server's certificate.
@@ -57,7 +58,9 @@ pub enum ClientVerification {
 }
 
 // Numbers of include/openssl/x509_vfy.h.
+const CERT_REVOKED: i32 = 23;
 const CERT_REJECTED: i32 = 28;
+const CRL_PATH_VALIDATION_ERROR: i32 = 54;
 const HOSTNAME_MISMATCH: i32 = 62;
 const EE_KEY_TOO_SMALL: i32 = 66;
 
@@ -119,9 +122,17 @@ fn demand(
 ) -> Result<(), ErrorStack> {
     let index = index()?;
     if let Some(anchors) = trust.anchors() {
-        ffi::set_verify_store(context, anchors.store());
         // An intermediate or a peer's own certificate can be an anchor, not only a self-signed root.
-        context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        let mut flags = X509VerifyFlags::PARTIAL_CHAIN;
+        match trust.lists() {
+            None => ffi::set_verify_store(context, anchors.store()),
+            Some(lists) => {
+                flags |= X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL;
+                let store = lists.store_with(anchors)?;
+                ffi::set_verify_store(context, &store);
+            }
+        }
+        context.verify_param_mut().set_flags(flags)?;
     }
     let trust = trust.clone();
     context.set_verify_callback(mode, move |accepted, store| {
@@ -143,8 +154,8 @@ pub(crate) fn begin(
     Ok(())
 }
 
-/// When the first of the peer's certificates expires, in seconds since 1970; never, if none was
-/// verified.
+/// When the first of the peer's certificates expires, or of the lists that say that it was not taken
+/// back, in seconds since 1970; never, if none was verified.
 pub(crate) fn expiry(ssl: &SslRef) -> i64 {
     let examination = index().ok().and_then(|index| ssl.ex_data(index));
     examination.map_or(i64::MAX, |it| it.expiry.load(Ordering::Relaxed))
@@ -180,13 +191,16 @@ fn judge(
             // Otherwise it would stay the result of the whole.
             store.set_error(X509VerifyResult::OK);
         } else if trust.anchors().is_some() {
-            examination.note_expiry(store);
+            examination.note_expiry(trust, store);
         }
         return true;
     };
-    let verdict = match failure {
-        Failure::HostnameMismatch { .. } => Some(HOSTNAME_MISMATCH),
-        Failure::PinMismatch { .. } => Some(CERT_REJECTED),
+    let verdict = match failure.reason() {
+        Reason::HostnameMismatch => Some(HOSTNAME_MISMATCH),
+        Reason::PinMismatch => Some(CERT_REJECTED),
+        Reason::CertificateRevoked => Some(CERT_REVOKED),
+        // Not the alert for an expired certificate or an unknown authority: the peer can do nothing.
+        Reason::RevocationUnknown => Some(CRL_PATH_VALIDATION_ERROR),
         _ => None,
     };
     let _the_first_stays = examination.refused.set(failure);
@@ -215,13 +229,11 @@ impl Examination {
         let Some(certificate) = store.current_cert() else {
             return Some(Failure::NotAdmitted("OpenSSL does not say which certificate it means"));
         };
-        // A pin stands for the chain, and for what is wrong with it. It does not make a key stronger.
-        let is_final = trust.anchors().is_some() || store.error().as_raw() == EE_KEY_TOO_SMALL;
-        if !accepted && is_final {
-            let problem = CertificateProblem::new(store.error(), Some(certificate), self.role);
+        if let Some(problem) = self.problem(trust, accepted, store, certificate) {
             return Some(Failure::Certificate { problem, subject: names_of(certificate) });
         }
-        if store.error_depth() > 0 {
+        // OpenSSL accepts the peer's own certificate at the end, after all the others.
+        if !accepted || store.error_depth() > 0 {
             return None;
         }
         let wanted = self.name.as_ref().filter(|wanted| !wanted.matches(certificate));
@@ -232,15 +244,44 @@ impl Examination {
         mismatch.or_else(|| trust.objection(certificate))
     }
 
-    /// Notes until when the certificate is valid that OpenSSL is looking at.
-    fn note_expiry(&self, store: &X509StoreContextRef) {
-        let expiry = || {
-            let since_1970 =
-                Asn1Time::from_unix(0).ok()?.diff(store.current_cert()?.not_after()).ok()?;
-            Some(i64::from(since_1970.days) * 86_400 + i64::from(since_1970.secs))
-        };
+    /// What is wrong with `certificate` in its chain.
+    fn problem(
+        &self,
+        trust: &Trust,
+        accepted: bool,
+        store: &X509StoreContextRef,
+        certificate: &X509Ref,
+    ) -> Option<CertificateProblem> {
+        let verdict = store.error();
+        if let Some(lists) = trust.lists() {
+            let depth = usize::try_from(store.error_depth()).unwrap_or(usize::MAX);
+            let place = Place::new(depth, store.chain().map_or(0, |chain| chain.len()));
+            // OpenSSL looks up nothing if it signed itself.
+            let unlisted = accepted && place == Place::OwnAndLast;
+            if unlisted || !accepted && is_about_a_list(verdict) {
+                return lists.problem(verdict, certificate, place);
+            }
+        }
+        // A pin stands for the chain, and for what is wrong with it. It does not make a key stronger.
+        let counts = trust.anchors().is_some() || verdict.as_raw() == EE_KEY_TOO_SMALL;
+        let problem = || CertificateProblem::new(verdict, Some(certificate), self.role);
+        (!accepted && counts).then(problem)
+    }
+
+    /// Notes until when the certificate is valid that OpenSSL is looking at, and the lists that say so.
+    fn note_expiry(&self, trust: &Trust, store: &X509StoreContextRef) {
+        let certificate = store.current_cert();
+        let end = certificate.and_then(|certificate| seconds_since_1970(certificate.not_after()));
+        let lists = certificate.zip(trust.lists());
+        let listed = lists.map_or(i64::MAX, |(certificate, lists)| lists.expiry(certificate));
         // Unknown is over.
-        let expiry = expiry().unwrap_or(0);
+        let expiry = end.unwrap_or(0).min(listed);
         self.expiry.fetch_min(expiry, Ordering::Relaxed);
     }
+}
+
+/// A date of a certificate or of a list.
+pub(crate) fn seconds_since_1970(date: &Asn1TimeRef) -> Option<i64> {
+    let since_1970 = Asn1Time::from_unix(0).ok()?.diff(date).ok()?;
+    Some(i64::from(since_1970.days) * 86_400 + i64::from(since_1970.secs))
 }

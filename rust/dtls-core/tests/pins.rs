@@ -13,6 +13,7 @@ use openssl::hash::MessageDigest;
 use openssl::sha::sha256;
 use openssl::x509::X509;
 use support::link::{End, Link, Server, ToClient, ToServer, connect};
+use support::pki::fingerprint;
 use support::raw::{self, Raw};
 use support::{clock, pki, records};
 use test_pki::{
@@ -28,12 +29,6 @@ static LONELY: LazyLock<Issued> = LazyLock::new(|| self_signed(Profile::localhos
 
 fn certificate(pem: &str) -> X509 {
     X509::from_pem(pem.as_bytes()).expect("a certificate")
-}
-
-fn fingerprint(pem: &str) -> String {
-    let digest = sha256(&certificate(pem).to_der().expect("a certificate"));
-    let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{}", digits.concat())
 }
 
 fn key_pin(pem: &str) -> String {

@@ -190,6 +190,7 @@ fn below(parent: &Issued) -> Issued {
     Issued {
         cert_pem: String::from_utf8(pem.expect("a certificate")).expect("PEM is text"),
         key_pem: own.key_pem,
+        serial: vec![7],
         intermediates_pem: vec![parent.cert_pem.clone()],
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dtls_core::{
     Certificates, ClientConfig, ClientVerification, Failure, Identity, Limits, PeerName, Pins,
-    ServerConfig, Trust, TrustAnchors, Verification,
+    Reason, RevocationLists, ServerConfig, Trust, TrustAnchors, Verification,
 };
 use openssl::base64;
 
@@ -12,7 +12,7 @@ use crate::input::Input;
 use crate::pki::Pki;
 use crate::world::World;
 
-/// Certificates, keys, bundles, pins, names and limits. The first byte says which. What is accepted works:
+/// Certificates, keys, bundles, pins, revocation lists, names and limits. The first byte says which. What is accepted works:
 /// a server that was configured can be talked to, and what is wrong with it can be printed.
 pub fn config(input: &[u8]) {
     crate::begin();
@@ -26,6 +26,13 @@ pub fn config(input: &[u8]) {
         b'l' => key(&pem("PRIVATE KEY", &changed(&pki.key_der, rest))),
         b'b' => bundle(&String::from_utf8_lossy(rest)),
         b'p' => pins(&String::from_utf8_lossy(rest)),
+        b'r' => drop(revocation_lists(rest)),
+        // A list of the authority that issued the server's certificate.
+        b's' => {
+            let list = changed(&pki.list_der, rest);
+            let connected = revocation_lists(&pem("X509 CRL", &list));
+            assert!(!connected || list == pki.list_der, "a list that was tampered with counts");
+        }
         b'n' => name(&String::from_utf8_lossy(rest)),
         _ => limits(rest),
     }
@@ -125,6 +132,30 @@ fn pins(text: &str) {
             assert!(by_key || text.replace(':', "").contains(digits), "connected to {own}");
         }
     }
+}
+
+/// Whether a client connects that looks its server up in these lists. It must not unless the issuer has
+/// signed one.
+fn revocation_lists(text: &[u8]) -> bool {
+    let lists = match RevocationLists::parse(text) {
+        Ok(lists) => lists,
+        Err(error) => {
+            check_text(&error.to_string());
+            return false;
+        }
+    };
+    let pki = Pki::get();
+    let anchors = TrustAnchors::new(&Certificates::parse(&pki.chain_pem).expect("certificates"));
+    let trust = Trust::from(anchors.expect("usable trust anchors")).with_revocation_lists(lists);
+    let client = ClientConfig::new(Verification::Chain(trust), None);
+    let mut world = World::new(pki.server.clone(), &client.expect("lists that were accepted"));
+    world.run();
+    if let Some(failure) = world.client.failure() {
+        let expected = [Reason::RevocationUnknown, Reason::CertificateRevoked];
+        assert!(expected.contains(&failure.reason()), "another failure: {failure}");
+        check_text(&failure.to_string());
+    }
+    world.are_connected()
 }
 
 fn name(text: &str) {

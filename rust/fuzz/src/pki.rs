@@ -7,7 +7,7 @@ use dtls_core::{
     Certificates, ClientConfig, ClientVerification, Identity, PeerName, ServerConfig, TrustAnchors,
     Verification,
 };
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
@@ -15,7 +15,9 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
-use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use openssl::x509::{
+    X509, X509Builder, X509Crl, X509CrlBuilder, X509Extension, X509NameBuilder, X509RevokedBuilder,
+};
 
 use crate::chance;
 
@@ -26,6 +28,8 @@ pub(crate) struct Pki {
     pub(crate) certificate_der: Vec<u8>,
     /// The server's certificate and the intermediate that issued it.
     pub(crate) chain_pem: Vec<u8>,
+    /// A revocation list of that intermediate, which takes back another certificate.
+    pub(crate) list_der: Vec<u8>,
     pub(crate) server: ServerConfig,
     /// The same, letting in only who has a certificate.
     pub(crate) asking: ServerConfig,
@@ -77,6 +81,7 @@ fn make() -> Result<Pki, ErrorStack> {
         key_pem,
         certificate_der: own.to_der()?,
         chain_pem,
+        list_der: revocation_list(&between, &between_key)?.to_der()?,
         server,
         asking: asking.expect("a usable configuration"),
         client,
@@ -92,6 +97,26 @@ fn certificates(pem: &[u8]) -> Certificates {
 fn new_key() -> Result<PKey<Private>, ErrorStack> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
     PKey::from_ec_key(EcKey::generate(&group)?)
+}
+
+fn revocation_list(authority: &X509, key: &PKey<Private>) -> Result<X509Crl, ErrorStack> {
+    let extension = |oid: &str, der: &[u8]| {
+        let value = Asn1OctetString::new_from_bytes(der)?;
+        X509Extension::new_from_der(&*Asn1Object::from_str(oid)?, false, &value)
+    };
+    let mut entry = X509RevokedBuilder::new()?;
+    entry.set_serial_number(&*BigNum::from_u32(8)?.to_asn1_integer()?)?;
+    entry.set_revocation_date(&*Asn1Time::days_from_now(0)?)?;
+    let mut list = X509CrlBuilder::new()?;
+    list.set_issuer_name(authority.subject_name())?;
+    list.set_last_update(&*Asn1Time::days_from_now(0)?)?;
+    list.set_next_update(&*Asn1Time::days_from_now(9)?)?;
+    list.add_revoked(entry.build())?;
+    // Key identifier and number, which every list has.
+    list.append_extension(extension("2.5.29.35", &[0x30, 3, 0x80, 1, 7])?)?;
+    list.append_extension(extension("2.5.29.20", &[2, 1, 1])?)?;
+    list.sign(key, MessageDigest::sha256())?;
+    list.build()
 }
 
 /// A certificate for `key`, issued by an authority or by itself.

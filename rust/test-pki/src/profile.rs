@@ -8,7 +8,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// When a certificate is valid, as seen from now.
+/// When a certificate or a revocation list is valid, as seen from now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Validity {
     /// Since yesterday, for a year.
@@ -23,7 +23,7 @@ pub enum Validity {
 }
 
 impl Validity {
-    fn bounds(self) -> (OffsetDateTime, OffsetDateTime) {
+    pub(crate) fn bounds(self) -> (OffsetDateTime, OffsetDateTime) {
         let now = OffsetDateTime::now_utc();
         let (day, year) = (Duration::days(1), Duration::days(365));
         match self {

@@ -1,5 +1,5 @@
-//! What the tests share: a clock that only moves when told to, certificates, a link in memory, a
-//! connection over a bad one, a peer that is plain OpenSSL, and what strangers send.
+//! What the tests share: a clock that only moves when told to, certificates, revocation lists, a link in
+//! memory, a connection over a bad one, a peer that is plain OpenSSL, and what strangers send.
 #![allow(dead_code, reason = "every test file is a program of its own and uses a part of this")]
 
 pub(crate) mod child;
@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod flight;
 pub(crate) mod journal;
 pub(crate) mod link;
+pub(crate) mod lists;
 pub(crate) mod memory;
 pub(crate) mod noise;
 pub(crate) mod pki;

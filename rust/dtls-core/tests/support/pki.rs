@@ -11,7 +11,8 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
-use openssl::x509::{X509Builder, X509Extension, X509NameBuilder};
+use openssl::sha::sha256;
+use openssl::x509::{X509, X509Builder, X509Extension, X509NameBuilder};
 use test_pki::{Authority, Issued, Profile};
 
 /// The authority that clients trust unless a test says otherwise.
@@ -49,6 +50,14 @@ pub(crate) fn anchors(pem: &str) -> TrustAnchors {
 /// The same without anything else.
 pub(crate) fn trust(pem: &str) -> Trust {
     anchors(pem).into()
+}
+
+/// The pin of a certificate in PEM.
+pub(crate) fn fingerprint(pem: &str) -> String {
+    let der = X509::from_pem(pem.as_bytes()).and_then(|certificate| certificate.to_der());
+    let digest = sha256(&der.expect("a certificate"));
+    let digits: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{}", digits.concat())
 }
 
 /// A name or an address.
@@ -104,7 +113,7 @@ pub(crate) fn self_signed_for(
     };
     let pem: Result<Vec<u8>, ErrorStack> = make();
     let cert_pem = String::from_utf8(pem.expect("a certificate")).expect("PEM is text");
-    Issued { cert_pem, key_pem: key_pem.to_owned(), intermediates_pem: Vec::new() }
+    Issued { cert_pem, key_pem: key_pem.to_owned(), serial: vec![7], intermediates_pem: Vec::new() }
 }
 
 /// An EC key on any curve, in PEM.
