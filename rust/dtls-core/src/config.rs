@@ -132,6 +132,14 @@ impl ServerConfig {
         self.with(|settings| settings.verification = verification)
     }
 
+    /// The same server, with other cipher suites, in its order of preference.
+    ///
+    /// # Errors
+    /// When none of them is for its certificate, or none for its pre-shared keys.
+    pub fn with_cipher_suites(self, suites: CipherSuites) -> Result<Self, ConfigError> {
+        self.with(|settings| settings.suites = suites)
+    }
+
     /// The same server, which lets sessions be resumed, or does not. It does by default.
     ///
     /// # Errors
@@ -264,6 +272,14 @@ impl ClientConfig {
         };
         let trust = Trust::Certificate(verification.clone(), Some(identity.clone()));
         self.with(|settings| settings.trust = trust)
+    }
+
+    /// The same client, with other cipher suites. The server chooses among them.
+    ///
+    /// # Errors
+    /// When none of them is for a certificate, or for its pre-shared key.
+    pub fn with_cipher_suites(self, suites: CipherSuites) -> Result<Self, ConfigError> {
+        self.with(|settings| settings.suites = suites)
     }
 
     /// The same client, which resumes the session of its last connection, or does not. It does by

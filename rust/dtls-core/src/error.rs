@@ -78,6 +78,17 @@ pub enum ConfigError {
     /// A client has a pre-shared key and a certificate.
     #[error("a client with a pre-shared key shows no certificate; leave out one of the two")]
     PskWithCertificate,
+    /// A list of cipher suites is not usable.
+    #[error("the cipher suites \"{list}\" cannot be used: {why}")]
+    BadCipherSuites {
+        /// The list, fit to be shown.
+        list: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// None of the cipher suites is for what a side has, or for what it knows its peer by.
+    #[error("none of the cipher suites that were given is for {0}")]
+    NoCipherSuite(String),
     /// OpenSSL failed where nothing given to it can be the cause.
     #[error("OpenSSL failed ({0})")]
     OpenSsl(String),

@@ -62,5 +62,6 @@ pub use psk::{Psk, PskKeys};
 pub use revocation::RevocationLists;
 pub use session::{Ending, SendError, Session, Status};
 pub use stats::{Count, Dropped, Stats};
+pub use suites::CipherSuites;
 pub use trust::Trust;
 pub use verification::{ClientVerification, Verification};

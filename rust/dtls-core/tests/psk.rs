@@ -4,7 +4,7 @@ mod support;
 
 use dtls_core::{
     ClientConfig, ClientVerification, ConfigError, Failure, Psk, PskKeys, Reason, ServerConfig,
-    Session, Status,
+    Status,
 };
 use openssl::ssl::SslContextBuilder;
 use support::link::{Link, Server, ToClient, ToServer, connect};
@@ -66,15 +66,6 @@ fn raw_server(suites: &str) -> SslContextBuilder {
     context
 }
 
-/// The suites of the first ClientHello.
-fn offered(link: &Link<Session, Server>) -> Vec<u16> {
-    let hello = link.sent(ToServer)[0];
-    let at = records::cookie(hello).end;
-    let length = usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
-    let suites = hello[at + 2..at + 2 + length].chunks(2);
-    suites.map(|suite| u16::from_be_bytes([suite[0], suite[1]])).collect()
-}
-
 /// Why `server` refuses `client`, which hears `alert`.
 fn refusal(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
     let mut link = Link::new(server, client);
@@ -104,7 +95,7 @@ fn a_client_with_a_key_is_let_in() {
 fn a_client_with_a_key_offers_nothing_else() {
     const RENEGOTIATION_INFO: u16 = 0x00ff;
     let mut link = Link::established(&server(), &client());
-    let offered = offered(&link);
+    let offered = records::offered_suites(link.sent(ToServer)[0]);
     assert_eq!(offered[..3], [0xccac, 0x00a8, 0x00a9]);
     assert!(offered[3..].iter().all(|it| *it == RENEGOTIATION_INFO), "{offered:x?}");
     link.assert_data_flows();
@@ -118,7 +109,8 @@ fn a_server_with_both_kinds_serves_both_kinds() {
     assert_eq!(link.server.session().psk_identity(), None);
     let suite = link.client.cipher_suite();
     assert_eq!(suite, Some("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"));
-    assert!(!offered(&link).iter().any(|suite| [0xccac, 0x00a8, 0x00a9].contains(suite)));
+    let offered = records::offered_suites(link.sent(ToServer)[0]);
+    assert!(!offered.iter().any(|suite| [0xccac, 0x00a8, 0x00a9].contains(suite)));
 }
 
 #[test]

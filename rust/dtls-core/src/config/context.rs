@@ -33,6 +33,7 @@ pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigE
     if required && settings.credentials.psk().is_some() {
         return Err(ConfigError::PskWithRequiredCertificate);
     }
+    settings.suites.check_each(&settings.proofs())?;
     let mut context = new_context(&settings.suites, &settings.proofs())?;
     if let Some(identity) = settings.credentials.identity() {
         show(&mut context, identity)?;
@@ -83,6 +84,7 @@ fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
 
 /// The context of a client.
 pub(super) fn of_client(settings: &ClientSettings) -> Result<SslContext, ConfigError> {
+    settings.suites.check_any(settings.proofs())?;
     let mut context = new_context(&settings.suites, settings.proofs())?;
     if !settings.keeps_session() {
         context.set_options(SslOptions::NO_TICKET);

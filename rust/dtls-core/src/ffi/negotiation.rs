@@ -6,7 +6,8 @@ use std::{ptr, slice};
 
 use foreign_types::ForeignTypeRef;
 use openssl::error::ErrorStack;
-use openssl::ssl::SslRef;
+use openssl::ssl::{SslCipher, SslCipherRef, SslContext, SslMethod, SslRef};
+use openssl::stack::StackRef;
 use openssl_sys as sys;
 
 unsafe extern "C" {
@@ -15,6 +16,22 @@ unsafe extern "C" {
         context: *const c_uchar,
         length: c_uint,
     ) -> c_int;
+    fn SSL_CTX_get_ciphers(context: *const sys::SSL_CTX) -> *mut sys::stack_st_SSL_CIPHER;
+}
+
+/// The names of the suites that OpenSSL makes of `list`, which has no NUL in it.
+pub(crate) fn cipher_names(list: &str) -> Result<Vec<&'static str>, ErrorStack> {
+    let mut context = SslContext::builder(SslMethod::dtls())?;
+    context.set_cipher_list(list)?;
+    // SAFETY: the context is live; its list stays as it is while it is read.
+    let suites = unsafe {
+        let suites = SSL_CTX_get_ciphers(context.as_ptr());
+        if suites.is_null() {
+            return Ok(Vec::new());
+        }
+        StackRef::<SslCipher>::from_ptr(suites)
+    };
+    Ok(suites.iter().map(SslCipherRef::name).collect())
 }
 
 /// The body of the extension server_name in the ClientHello that `ssl` is looking at. Only in a

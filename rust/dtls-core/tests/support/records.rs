@@ -105,6 +105,14 @@ pub(crate) fn cookie(datagram: &[u8]) -> std::ops::Range<usize> {
     cookie + 1..cookie + 1 + usize::from(datagram[cookie])
 }
 
+/// The cipher suites that the ClientHello in `datagram` offers.
+pub(crate) fn offered_suites(datagram: &[u8]) -> Vec<u16> {
+    let at = cookie(datagram).end;
+    let length = usize::from(u16::from_be_bytes([datagram[at], datagram[at + 1]]));
+    let suites = datagram[at + 2..at + 2 + length].chunks(2);
+    suites.map(|suite| u16::from_be_bytes([suite[0], suite[1]])).collect()
+}
+
 /// Random bytes that are the same in every run.
 pub(crate) struct Noise(u64);
 
