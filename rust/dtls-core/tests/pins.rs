@@ -10,8 +10,10 @@ use dtls_core::{
 };
 use openssl::base64;
 use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::sha::sha256;
 use openssl::x509::X509;
+use openssl::x509::extension::BasicConstraints;
 use support::link::{End, Link, Server, ToClient, ToServer, connect};
 use support::pki::fingerprint;
 use support::raw::{self, Raw};
@@ -185,11 +187,29 @@ fn the_pin_of_an_authority_is_none_of_its_certificates() {
 fn what_a_server_sends_beside_its_own_certificate_does_not_matter() {
     let expired = pki::ROOT.issue(Profile::new("x").validity(Validity::Expired));
     let nobody = Authority::root("Nobody");
-    let weak =
-        pki::self_signed_with(&pki::ec_key(openssl::nid::Nid::SECP384R1), MessageDigest::sha1());
+    let weak = pki::self_signed_with(&pki::ec_key(Nid::SECP384R1), MessageDigest::sha1());
     let mut issued = nobody.intermediate("Between").issue(Profile::localhost());
     issued.intermediates_pem.extend([nobody.cert_pem(), expired.cert_pem, weak.cert_pem]);
     assert_accepted(&pki::server(&issued), &client(pinned(&issued)));
+}
+
+#[test]
+fn an_issuer_that_is_too_weak_does_not_matter() {
+    let issued = Authority::root("localhost").issue(Profile::localhost());
+    // It has the name of the issuer, and OpenSSL takes it for that.
+    let weak = pki::ec_key(Nid::X9_62_PRIME192V1);
+    let is_authority = BasicConstraints::new().ca().build().expect("an extension");
+    let weak = pki::self_signed_for(&weak, MessageDigest::sha256(), Some(is_authority));
+    let reached = |trust: Trust| {
+        let mut context = raw::context_of(&issued);
+        context.add_extra_chain_cert(certificate(&weak.cert_pem)).expect("level 0 takes any");
+        let mut link = Link::between(connect(&client(trust)), Raw::server(context));
+        link.run();
+        (link.client.status(), link.client.failure().map(Failure::reason))
+    };
+    let refused = (Status::Failed, Some(Reason::CertificateTooWeak));
+    assert_eq!(reached(pki::trust(&weak.cert_pem)), refused);
+    assert_eq!(reached(pinned(&issued)), (Status::Connected, None));
 }
 
 #[test]
