@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use openssl::ssl::SslContext;
 
+use crate::alpn::Alpn;
 use crate::certificate::Identity;
 use crate::error::ConfigError;
 use crate::peer_name::PeerName;
@@ -35,6 +36,7 @@ pub(crate) struct ServerSettings {
     pub(crate) credentials: Credentials,
     pub(crate) verification: ClientVerification,
     pub(crate) suites: CipherSuites,
+    pub(crate) alpn: Option<Alpn>,
     pub(crate) resumption: bool,
 }
 
@@ -100,6 +102,7 @@ impl ServerConfig {
             credentials,
             verification: ClientVerification::Nothing,
             suites: CipherSuites::default(),
+            alpn: None,
             resumption: true,
         };
         Ok(Self {
@@ -138,6 +141,15 @@ impl ServerConfig {
     /// When none of them is for its certificate, or none for its pre-shared keys.
     pub fn with_cipher_suites(self, suites: CipherSuites) -> Result<Self, ConfigError> {
         self.with(|settings| settings.suites = suites)
+    }
+
+    /// The same server, which chooses one of these application protocols. Clients that offer others are
+    /// refused. Those that offer none are not: [`crate::Session::alpn_protocol`] tells.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_alpn(self, protocols: Alpn) -> Result<Self, ConfigError> {
+        self.with(|settings| settings.alpn = Some(protocols))
     }
 
     /// The same server, which lets sessions be resumed, or does not. It does by default.
@@ -188,6 +200,7 @@ pub struct ClientConfig {
 pub(crate) struct ClientSettings {
     pub(crate) trust: Trust,
     pub(crate) suites: CipherSuites,
+    pub(crate) alpn: Option<Alpn>,
     pub(crate) resumption: bool,
 }
 
@@ -250,7 +263,8 @@ impl ClientConfig {
     }
 
     fn of(trust: Trust, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
-        let settings = ClientSettings { trust, suites: CipherSuites::default(), resumption: true };
+        let settings =
+            ClientSettings { trust, suites: CipherSuites::default(), alpn: None, resumption: true };
         Ok(Self {
             context: context::of_client(&settings)?,
             kept: settings.keeps_session().then(Arc::default),
@@ -280,6 +294,15 @@ impl ClientConfig {
     /// When none of them is for a certificate, or for its pre-shared key.
     pub fn with_cipher_suites(self, suites: CipherSuites) -> Result<Self, ConfigError> {
         self.with(|settings| settings.suites = suites)
+    }
+
+    /// The same client, which offers these application protocols. A server may have no regard for
+    /// them: [`crate::Session::alpn_protocol`] tells.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_alpn(self, protocols: Alpn) -> Result<Self, ConfigError> {
+        self.with(|settings| settings.alpn = Some(protocols))
     }
 
     /// The same client, which resumes the session of its last connection, or does not. It does by

@@ -89,6 +89,15 @@ pub enum ConfigError {
     /// None of the cipher suites is for what a side has, or for what it knows its peer by.
     #[error("none of the cipher suites that were given is for {0}")]
     NoCipherSuite(String),
+    /// An application protocol is too short or too long.
+    #[error("an application protocol has 1 to 255 bytes, and \"{0}\" does not")]
+    BadProtocol(String),
+    /// There is no application protocol in a list of them.
+    #[error("there is no application protocol in it")]
+    NoProtocol,
+    /// The application protocols do not fit the message that carries them.
+    #[error("the application protocols have more than 4,096 bytes together")]
+    TooManyProtocols,
     /// OpenSSL failed where nothing given to it can be the cause.
     #[error("OpenSSL failed ({0})")]
     OpenSsl(String),

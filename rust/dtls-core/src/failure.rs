@@ -58,6 +58,8 @@ named! {
         PskUnknownIdentity = "psk_unknown_identity",
         /// Revocation lists are set, and none of them can tell about the peer's certificate.
         RevocationUnknown = "revocation_unknown",
+        /// The two sides have no application protocol in common.
+        NoApplicationProtocol = "no_application_protocol",
     }
 }
 
@@ -136,6 +138,9 @@ pub enum Failure {
         /// The identity, fit to be shown.
         identity: String,
     },
+    /// The client offers application protocols, and none that this server has.
+    #[error("the client has no application protocol in common with this side")]
+    NoCommonProtocol,
     /// The handshake took too long, and got as far as where different pre-shared keys would show: what
     /// one side encrypts is noise to the other.
     #[error(
@@ -167,6 +172,7 @@ impl Failure {
             Self::TransportClosed => Reason::Transport,
             Self::PinMismatch { .. } => Reason::PinMismatch,
             Self::UnknownPskIdentity { .. } => Reason::PskUnknownIdentity,
+            Self::NoCommonProtocol => Reason::NoApplicationProtocol,
             Self::PskNotProved { .. } => Reason::Timeout,
         }
     }
@@ -180,6 +186,7 @@ impl Failure {
         const NO_SUITABLE_SIGNATURE_ALGORITHM: i32 = 118;
         const NO_SHARED_CIPHER: i32 = 193;
         const PEER_DID_NOT_RETURN_A_CERTIFICATE: i32 = 199;
+        const NO_APPLICATION_PROTOCOL: i32 = 235;
         const UNSUPPORTED_PROTOCOL: i32 = 258;
         const WRONG_SSL_VERSION: i32 = 266;
         const WRONG_VERSION_NUMBER: i32 = 267;
@@ -194,6 +201,7 @@ impl Failure {
                     return Self::NothingInCommon;
                 }
                 PEER_DID_NOT_RETURN_A_CERTIFICATE => return Self::NoClientCertificate,
+                NO_APPLICATION_PROTOCOL => return Self::NoCommonProtocol,
                 UNSUPPORTED_PROTOCOL | WRONG_SSL_VERSION | WRONG_VERSION_NUMBER
                 | VERSION_TOO_LOW => return Self::UnsupportedVersion,
                 FIRST_ALERT.. => {

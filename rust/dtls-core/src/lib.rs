@@ -19,6 +19,7 @@
 
 mod acceptor;
 mod admission;
+mod alpn;
 mod bio;
 mod certificate;
 mod config;
@@ -48,6 +49,7 @@ mod trust;
 mod verification;
 
 pub use acceptor::{Accepted, Acceptor};
+pub use alpn::Alpn;
 pub use certificate::{Certificates, Identity, TrustAnchors};
 pub use config::{ClientConfig, Limits, MAX_PACKET, ServerConfig};
 pub use datagrams::Datagrams;

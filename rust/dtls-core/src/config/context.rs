@@ -12,11 +12,12 @@ use openssl::ssl::{
 };
 use openssl::x509::{X509KeyUsage, X509Ref};
 
+use crate::alpn::Alpn;
 use crate::certificate::Identity;
 use crate::error::{ConfigError, reason};
 use crate::suites::{CipherSuites, Proof};
 use crate::verification::{self, ClientVerification};
-use crate::{cookie, ffi, psk, record, server_name, ticket};
+use crate::{alpn, cookie, ffi, psk, record, server_name, ticket};
 
 use super::{ClientSettings, ServerSettings, Trust};
 
@@ -40,6 +41,9 @@ pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigE
     }
     if let Some(keys) = settings.credentials.psk() {
         psk::accept(&mut context, keys);
+    }
+    if let Some(protocols) = &settings.alpn {
+        alpn::choose_from(&mut context, protocols);
     }
     verification::demand_of_client(&mut context, &settings.verification)?;
     cookie::bake_and_verify(&mut context);
@@ -70,11 +74,13 @@ fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
             digest.update(&trust.digest());
         }
     }
-    // No name of a suite is empty.
+    // No name of a suite is empty, and no protocol.
     for suite in settings.suites.with(&settings.proofs()) {
         digest.update(suite.name.as_bytes());
         digest.update(&[0]);
     }
+    digest.update(&[0]);
+    digest.update(settings.alpn.as_ref().map_or(&[], Alpn::list));
     digest.update(&[0]);
     for certificate in settings.credentials.identity().map_or(&[][..], Identity::chain) {
         digest.update(&certificate.digest(MessageDigest::sha256())?);
@@ -97,6 +103,9 @@ pub(super) fn of_client(settings: &ClientSettings) -> Result<SslContext, ConfigE
             verification::demand_of_server(&mut context, verification)?;
         }
         Trust::Psk(psk) => psk::show(&mut context, psk),
+    }
+    if let Some(protocols) = &settings.alpn {
+        alpn::offer(&mut context, protocols)?;
     }
     Ok(context.build())
 }
