@@ -3,6 +3,7 @@
 mod context;
 mod limits;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use openssl::ssl::SslContext;
@@ -43,16 +44,32 @@ pub(crate) struct ServerSettings {
 /// What a server proves itself by.
 #[derive(Clone)]
 pub(crate) enum Credentials {
-    Certificate(Identity),
+    Certificate(Identities),
     Psk(PskKeys),
     /// The client chooses by the suites that it offers.
-    Both(Identity, PskKeys),
+    Both(Identities, PskKeys),
+}
+
+/// The certificates of a server, for one of which its client asks by name (SNI).
+#[derive(Clone)]
+pub(crate) struct Identities {
+    /// For clients that ask for no name, or for an unknown one.
+    pub(crate) default: Identity,
+    /// By host name, in lower case.
+    pub(crate) named: BTreeMap<String, Identity>,
+}
+
+impl Identities {
+    /// All of them, the default one first.
+    fn all(&self) -> impl Iterator<Item = &Identity> {
+        std::iter::once(&self.default).chain(self.named.values())
+    }
 }
 
 impl Credentials {
-    pub(crate) fn identity(&self) -> Option<&Identity> {
+    pub(crate) fn identities(&self) -> Option<&Identities> {
         match self {
-            Self::Certificate(identity) | Self::Both(identity, _) => Some(identity),
+            Self::Certificate(identities) | Self::Both(identities, _) => Some(identities),
             Self::Psk(_) => None,
         }
     }
@@ -73,8 +90,8 @@ impl ServerSettings {
 
     fn proofs(&self) -> Vec<Proof> {
         let psk = self.credentials.psk().map(|_| Proof::Psk);
-        let identity = self.credentials.identity().map(Identity::proof);
-        psk.into_iter().chain(identity).collect()
+        let identities = self.credentials.identities().into_iter().flat_map(Identities::all);
+        psk.into_iter().chain(identities.map(Identity::proof)).collect()
     }
 }
 
@@ -85,7 +102,8 @@ impl ServerConfig {
     /// # Errors
     /// When OpenSSL refuses them, for example an RSA key under 2,048 bits.
     pub fn new(identity: &Identity) -> Result<Self, ConfigError> {
-        Self::of(Credentials::Certificate(identity.clone()))
+        let (default, named) = (identity.clone(), BTreeMap::new());
+        Self::of(Credentials::Certificate(Identities { default, named }))
     }
 
     /// A server without a certificate, for clients that have one of these keys. Their sessions are not
@@ -120,9 +138,38 @@ impl ServerConfig {
     /// When a certificate is required of clients.
     pub fn with_psk(self, keys: PskKeys) -> Result<Self, ConfigError> {
         self.with(|settings| {
-            settings.credentials = match settings.credentials.identity() {
-                Some(identity) => Credentials::Both(identity.clone(), keys),
+            settings.credentials = match settings.credentials.identities() {
+                Some(identities) => Credentials::Both(identities.clone(), keys),
                 None => Credentials::Psk(keys),
+            };
+        })
+    }
+
+    /// The same server, which shows `identity` to clients that ask for the host `name` (SNI). Whoever
+    /// asks for another name, or for none, is shown the one from [`ServerConfig::new`].
+    ///
+    /// # Errors
+    /// When OpenSSL refuses the identity, when there is one for that name, when the name is an address,
+    /// which no client asks for, and when the server has no certificate otherwise.
+    pub fn with_server_identity(
+        self,
+        name: PeerName,
+        identity: &Identity,
+    ) -> Result<Self, ConfigError> {
+        let PeerName::Dns(name) = name else {
+            return Err(ConfigError::IdentityOfAddress(name.to_string()));
+        };
+        let Some(identities) = self.settings.credentials.identities() else {
+            return Err(ConfigError::NoDefaultIdentity);
+        };
+        let mut identities = identities.clone();
+        if identities.named.insert(name.clone(), identity.clone()).is_some() {
+            return Err(ConfigError::IdentityTwice(name));
+        }
+        self.with(|settings| {
+            settings.credentials = match settings.credentials.psk() {
+                Some(keys) => Credentials::Both(identities, keys.clone()),
+                None => Credentials::Certificate(identities),
             };
         })
     }

@@ -98,6 +98,18 @@ pub enum ConfigError {
     /// The application protocols do not fit the message that carries them.
     #[error("the application protocols have more than 4,096 bytes together")]
     TooManyProtocols,
+    /// No client asks for an address.
+    #[error(
+        "{0} is an address, and a client asks for host names only; the server's own certificate is \
+         what it is shown"
+    )]
+    IdentityOfAddress(String),
+    /// There are two certificates for one host name.
+    #[error("there is a certificate for {0} already")]
+    IdentityTwice(String),
+    /// There are certificates for host names, and none for everyone else.
+    #[error("a server without a certificate of its own has none for single host names either")]
+    NoDefaultIdentity,
     /// OpenSSL failed where nothing given to it can be the cause.
     #[error("OpenSSL failed ({0})")]
     OpenSsl(String),

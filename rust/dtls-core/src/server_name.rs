@@ -1,15 +1,17 @@
 //! The host name that a client asks for (SNI, RFC 6066 section 3), on the server's side.
 //!
-//! OpenSSL shows the ClientHello before it looks for a ticket in it, so that a session is bound to its
-//! name: to go on with it under another one is forbidden (section 3).
+//! OpenSSL shows the ClientHello before it looks for a ticket in it. By then it is settled which
+//! certificate the client gets, and its session is bound to the name: to go on with one under another
+//! name is forbidden (section 3).
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use once_cell::sync::OnceCell;
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::sha::Sha256;
-use openssl::ssl::{ClientHelloResponse, Ssl, SslContextBuilder, SslRef};
+use openssl::ssl::{ClientHelloResponse, Ssl, SslContext, SslContextBuilder, SslRef};
 
 use crate::ffi::negotiation;
 use crate::peer_name::PeerName;
@@ -22,16 +24,20 @@ fn index() -> Result<Index<Ssl, Requested>, ErrorStack> {
     INDEX.get_or_try_init(Ssl::new_ex_index).copied()
 }
 
-/// Lets a server of `context` note which name its client asks for. Sessions that it accepts under
-/// the digest `acceptance` go on under that name only.
+/// Lets a server of `context` note which name its client asks for, and go on with the context that is
+/// `named` so. Sessions that it accepts under the digest `acceptance` go on under that name only.
 pub(crate) fn heed(
     context: &mut SslContextBuilder,
     acceptance: [u8; 32],
+    named: BTreeMap<String, SslContext>,
 ) -> Result<(), ErrorStack> {
     let index = index()?;
     context.set_client_hello_callback(move |ssl, _| {
         let heed = || {
             let name = read(negotiation::requested_name(ssl).as_deref());
+            if let Some(context) = name.as_ref().and_then(|name| named.get(name)) {
+                ssl.set_ssl_context(context)?;
+            }
             negotiation::set_session_id_context(
                 ssl,
                 &acceptance_for(&acceptance, name.as_deref()),

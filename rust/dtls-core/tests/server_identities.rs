@@ -2,10 +2,42 @@
 
 mod support;
 
-use dtls_core::{ClientConfig, Verification};
-use support::link::{Link, Server};
+use std::sync::LazyLock;
+
+use dtls_core::{
+    Alpn, ClientConfig, ClientVerification, ConfigError, Failure, Psk, PskKeys, Reason,
+    ServerConfig, Verification,
+};
+use openssl::hash::MessageDigest;
+use openssl::x509::X509;
+use support::link::{Link, Server, connect};
 use support::raw::{Progress, Raw};
 use support::{pki, raw};
+use test_pki::{Authority, Issued, Key, Profile, Usage};
+
+static EU: LazyLock<Issued> = LazyLock::new(|| issue("eu.example.com"));
+static US: LazyLock<Issued> = LazyLock::new(|| {
+    let profile = Profile::new("us").dns("us.example.com").key(Key::P384);
+    pki::ROOT.intermediate("Between").issue(profile)
+});
+
+fn issue(name: &str) -> Issued {
+    pki::ROOT.issue(Profile::new("server").dns(name))
+}
+
+/// A server for localhost that is also one for two other names.
+fn server() -> ServerConfig {
+    with(with(pki::localhost(), "eu.example.com", &EU), "US.example.com", &US)
+}
+
+fn with(server: ServerConfig, name: &str, issued: &Issued) -> ServerConfig {
+    server.with_server_identity(pki::name(name), &pki::identity(issued)).expect("usable")
+}
+
+/// A client that trusts the root and expects `name`.
+fn expecting(name: &str) -> ClientConfig {
+    pki::client(&pki::ROOT.cert_pem(), name)
+}
 
 /// A client that asks for `name` and verifies nothing.
 fn asking(name: &str) -> ClientConfig {
@@ -23,7 +55,7 @@ fn both_ends_know_which_name_was_asked_for() {
         let client = asking(name);
         let mut server = Server::new(&pki::localhost());
         for resumed in [false, true] {
-            let mut link = Link::between(support::link::connect(&client), server.vacated());
+            let mut link = Link::between(connect(&client), server.vacated());
             link.run();
             link.assert_connected();
             assert_eq!(link.client.is_resumed(), resumed);
@@ -73,4 +105,172 @@ fn a_session_is_not_resumed_under_another_name() {
         link.client.shutdown();
         server = link.server;
     }
+}
+
+#[test]
+fn each_name_has_its_certificate_and_chain() {
+    for name in ["localhost", "eu.example.com", "us.example.com", "EU.Example.com."] {
+        Link::established(&server(), &expecting(name)).assert_data_flows();
+    }
+    let mut link = Link::new(&server(), &expecting("asia.example.com"));
+    link.run();
+    let failure = link.client.failure().map(Failure::reason);
+    assert_eq!(failure, Some(Reason::HostnameMismatch));
+}
+
+/// The certificate that a server shows to someone who asks for `name`.
+fn shown(server: &ServerConfig, name: Option<&str>) -> X509 {
+    let client = match name {
+        Some(name) => Raw::client_for(raw::context(), name, None),
+        None => Raw::client(raw::context()),
+    };
+    let mut link = Link::between(client, Server::new(server));
+    link.run();
+    assert_eq!(link.client.progress, Progress::Connected);
+    link.client.ssl().peer_certificate().expect("a certificate")
+}
+
+#[test]
+fn whoever_asks_for_something_else_gets_the_default_one() {
+    let certificate = |issued: &Issued| X509::from_pem(issued.cert_pem.as_bytes()).expect("one");
+    let [own, eu] = [&*pki::LOCALHOST, &*EU].map(certificate);
+    assert!(shown(&server(), Some("eu.example.com")) == eu);
+    assert!(shown(&server(), Some("Eu.Example.Com")) == eu);
+    for other in [
+        None,
+        Some("localhost"),
+        Some("example.com"),
+        Some("eu.example.com.evil.example"),
+        Some("a.eu.example.com"),
+        Some("192.0.2.1"),
+        Some("*.example.com"),
+    ] {
+        assert!(shown(&server(), other) == own, "{other:?}");
+    }
+}
+
+/// Only the certificate of the name is shown, also to clients that cannot use its key: the other one
+/// would be for another name.
+#[test]
+fn the_keys_of_two_names_do_not_mix() {
+    let rsa = pki::self_signed_with(&pki::rsa_key(2048), MessageDigest::sha256());
+    let server = with(pki::server(&rsa), "eu.example.com", &EU);
+    for (name, suites, connects) in [
+        ("eu.example.com", "ECDHE+aRSA+AESGCM", false),
+        ("eu.example.com", "ECDHE+ECDSA+AESGCM", true),
+        ("localhost", "ECDHE+aRSA+AESGCM", true),
+        ("localhost", "ECDHE+ECDSA+AESGCM", false),
+    ] {
+        let mut context = raw::context();
+        context.set_cipher_list(suites).expect("suites");
+        let mut link = Link::between(Raw::client_for(context, name, None), Server::new(&server));
+        link.run();
+        assert_eq!(link.client.progress == Progress::Connected, connects, "{name}, {suites}");
+    }
+}
+
+#[test]
+fn clients_are_demanded_the_same_whatever_they_ask_for() {
+    let players = Authority::root("Players");
+    let required = || ClientVerification::Required(pki::anchors(&players.cert_pem()).into());
+    let player = players.issue(Profile::new("player-17").usage(Usage::Client));
+    let stranger = pki::ROOT.issue(Profile::new("player-17").usage(Usage::Client));
+    let demanding = [
+        server().with_verification(required()),
+        pki::localhost().with_verification(required()).and_then(|server| {
+            server.with_server_identity(pki::name("eu.example.com"), &pki::identity(&EU))
+        }),
+    ];
+    for server in demanding.map(|server| server.expect("a usable configuration")) {
+        for name in ["localhost", "eu.example.com"] {
+            let with =
+                |issued| expecting(name).with_identity(&pki::identity(issued)).expect("usable");
+            Link::established(&server, &with(&player)).assert_data_flows();
+            for (client, reason) in [
+                (expecting(name), Reason::ClientCertificateRequired),
+                (with(&stranger), Reason::CertificateUntrusted),
+            ] {
+                let mut link = Link::new(&server, &client);
+                link.run();
+                let failure = link.server.session().failure().map(Failure::reason);
+                assert_eq!(failure, Some(reason), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_and_protocols_are_the_same_whatever_is_asked_for() {
+    let keys = PskKeys::new();
+    keys.set("player-17", &[0x17; 16]).expect("a usable key");
+    let protocols = || Alpn::new(["game/2"]).expect("a protocol");
+    let server = server().with_psk(keys).and_then(|it| it.with_alpn(protocols())).expect("usable");
+    for name in ["localhost", "eu.example.com", "us.example.com"] {
+        let psk = Psk::new("player-17", &[0x17; 16]).expect("a usable key");
+        let by_key = ClientConfig::with_psk(psk, Some(pki::name(name))).expect("usable");
+        let by_certificate = expecting(name).with_alpn(protocols()).expect("usable");
+        let mut link = Link::established(&server, &by_key);
+        assert_eq!(link.server.session().psk_identity().as_deref(), Some("player-17"));
+        assert_eq!(link.server.session().server_name().as_deref(), Some(name));
+        let link = Link::established(&server, &by_certificate);
+        assert_eq!(link.client.alpn_protocol().as_deref(), Some("game/2"));
+    }
+}
+
+#[test]
+fn each_name_resumes_its_own_session() {
+    let mut server = Server::new(&server());
+    let clients = ["localhost", "eu.example.com", "us.example.com"].map(expecting);
+    for resumed in [false, true] {
+        for client in &clients {
+            let mut link = Link::between(connect(client), server.vacated());
+            link.run();
+            link.assert_connected();
+            assert_eq!(link.client.is_resumed(), resumed);
+            server = link.server;
+        }
+    }
+}
+
+#[test]
+fn a_new_certificate_for_a_name_ends_its_sessions() {
+    let client = expecting("eu.example.com");
+    let mut link = Link::established(&server(), &client);
+    let renewed = with(pki::localhost(), "eu.example.com", &issue("eu.example.com"));
+    link.server.acceptor.set_config(with(renewed, "us.example.com", &US));
+    let mut link = Link::between(connect(&client), link.server.vacated());
+    link.run();
+    link.assert_connected();
+    assert!(!link.client.is_resumed());
+}
+
+#[test]
+fn a_session_of_a_name_is_not_one_of_a_server_without_it() {
+    let client = expecting("eu.example.com");
+    let mut link = Link::established(&server(), &client);
+    link.server.acceptor.set_config(pki::localhost());
+    let mut link = Link::between(connect(&client), link.server.vacated());
+    link.run();
+    let failure = link.client.failure().map(Failure::reason);
+    assert_eq!(failure, Some(Reason::HostnameMismatch));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let identity = pki::identity(&EU);
+    let add =
+        |server: ServerConfig, name| server.with_server_identity(pki::name(name), &identity).err();
+    for address in ["192.0.2.1", "::1"] {
+        let refused = Some(ConfigError::IdentityOfAddress(address.to_owned()));
+        assert_eq!(add(server(), address), refused);
+    }
+    let refused = Some(ConfigError::IdentityTwice("eu.example.com".to_owned()));
+    assert_eq!(add(server(), "EU.example.com"), refused);
+    let psk_only = ServerConfig::with_psk_only(PskKeys::new()).expect("usable");
+    assert_eq!(add(psk_only, "eu.example.com"), Some(ConfigError::NoDefaultIdentity));
+    // A key that is too weak for the default identity is too weak for a name.
+    let weak = pki::self_signed_with(&pki::rsa_key(1024), MessageDigest::sha256());
+    let weak =
+        pki::localhost().with_server_identity(pki::name("eu.example.com"), &pki::identity(&weak));
+    assert!(matches!(weak, Err(ConfigError::Refused(_))));
 }

@@ -1,5 +1,7 @@
 //! What OpenSSL is told: the context that is made from a side's settings.
 
+use std::collections::BTreeMap;
+
 use openssl::bn::BigNumContext;
 use openssl::ec::PointConversionForm;
 use openssl::error::ErrorStack;
@@ -35,8 +37,35 @@ pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigE
         return Err(ConfigError::PskWithRequiredCertificate);
     }
     settings.suites.check_each(&settings.proofs())?;
+    let acceptance = acceptance(settings)?;
+    let of = |identity| of_server_with(settings, identity, &acceptance);
+    let Some(identities) = settings.credentials.identities() else {
+        let mut context = of(None)?;
+        server_name::heed(&mut context, acceptance, BTreeMap::new())?;
+        return Ok(context.build());
+    };
+    let mut named = BTreeMap::new();
+    for (name, identity) in &identities.named {
+        let mut context = of(Some(identity))?;
+        // The client is told that it was heeded (RFC 6066 section 3).
+        context.set_servername_callback(|_, _| Ok(()));
+        named.insert(name.clone(), context.build());
+    }
+    let mut context = of(Some(&identities.default))?;
+    server_name::heed(&mut context, acceptance, named)?;
+    Ok(context.build())
+}
+
+/// The context of a server that shows `identity`. Everything else is the same in all of them: OpenSSL
+/// takes some of it from the one that a handshake begins with, and some from the one that it goes on
+/// with.
+fn of_server_with(
+    settings: &ServerSettings,
+    identity: Option<&Identity>,
+    acceptance: &[u8; 32],
+) -> Result<SslContextBuilder, ConfigError> {
     let mut context = new_context(&settings.suites, &settings.proofs())?;
-    if let Some(identity) = settings.credentials.identity() {
+    if let Some(identity) = identity {
         show(&mut context, identity)?;
     }
     if let Some(keys) = settings.credentials.psk() {
@@ -47,16 +76,14 @@ pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigE
     }
     verification::demand_of_client(&mut context, &settings.verification)?;
     cookie::bake_and_verify(&mut context);
-    let acceptance = acceptance(settings)?;
-    context.set_session_id_context(&acceptance)?;
-    server_name::heed(&mut context, acceptance)?;
+    context.set_session_id_context(acceptance)?;
     if settings.resumption {
         let lifetime = u32::try_from(ticket::SESSION_LIFETIME.as_secs()).unwrap_or(0);
         ffi::tickets::seal_tickets(&mut context, lifetime)?;
     } else {
         context.set_options(SslOptions::NO_TICKET);
     }
-    Ok(context.build())
+    Ok(context)
 }
 
 /// A digest of everything by which a server decides about a client, and of what it is itself. OpenSSL
@@ -82,10 +109,25 @@ fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
     digest.update(&[0]);
     digest.update(settings.alpn.as_ref().map_or(&[], Alpn::list));
     digest.update(&[0]);
-    for certificate in settings.credentials.identity().map_or(&[][..], Identity::chain) {
-        digest.update(&certificate.digest(MessageDigest::sha256())?);
+    if let Some(identities) = settings.credentials.identities() {
+        add_chain(&mut digest, &identities.default)?;
+        for (name, identity) in &identities.named {
+            digest.update(name.as_bytes());
+            add_chain(&mut digest, identity)?;
+        }
     }
     Ok(digest.finish())
+}
+
+/// Adds the certificates of `identity`, between two zeros.
+fn add_chain(digest: &mut Sha256, identity: &Identity) -> Result<(), ErrorStack> {
+    digest.update(&[0]);
+    for certificate in identity.chain() {
+        digest.update(&[1]);
+        digest.update(&certificate.digest(MessageDigest::sha256())?);
+    }
+    digest.update(&[0]);
+    Ok(())
 }
 
 /// The context of a client.
