@@ -15,6 +15,7 @@ use crate::peer_name::PeerName;
 use crate::psk::{Psk, PskKeys};
 use crate::resumption::Kept;
 use crate::suites::{CipherSuites, Proof, Suite};
+use crate::ticket::SharedTicketKeys;
 use crate::verification::{ClientVerification, Verification};
 
 pub use limits::{Limits, MAX_PACKET};
@@ -39,6 +40,7 @@ pub(crate) struct ServerSettings {
     pub(crate) suites: CipherSuites,
     pub(crate) alpn: Option<Alpn>,
     pub(crate) resumption: bool,
+    pub(crate) ticket_keys: Option<SharedTicketKeys>,
 }
 
 /// What a server proves itself by.
@@ -122,6 +124,7 @@ impl ServerConfig {
             suites: CipherSuites::default(),
             alpn: None,
             resumption: true,
+            ticket_keys: None,
         };
         Ok(Self {
             context: context::of_server(&settings)?,
@@ -205,6 +208,16 @@ impl ServerConfig {
     /// When OpenSSL fails.
     pub fn with_resumption(self, resumption: bool) -> Result<Self, ConfigError> {
         self.with(|settings| settings.resumption = resumption)
+    }
+
+    /// The same server, whose tickets are sealed with these keys in place of its own. Servers with the
+    /// same keys resume each other's sessions, if they also have the same certificates and demand the same of
+    /// their clients.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_ticket_keys(self, keys: SharedTicketKeys) -> Result<Self, ConfigError> {
+        self.with(|settings| settings.ticket_keys = Some(keys))
     }
 
     /// The same server with other limits.

@@ -29,7 +29,7 @@ use crate::error::ConfigError;
 use crate::failure::Role;
 use crate::ffi::Listen;
 use crate::stats::Ledger;
-use crate::ticket::TicketKeys;
+use crate::ticket::{SharedTicketKeys, TicketKeys};
 use crate::{record, verification};
 
 /// What came of a datagram at the door.
@@ -110,7 +110,7 @@ impl Door {
             Some(link) => link,
             None => self.new_listener()?,
         };
-        greet(link.ssl_mut(), Attempt { address: peer, random }, &self.lobby)?;
+        self.greet(link.ssl_mut(), Attempt { address: peer, random })?;
         let before = outgoing.len();
         match link.listen(datagram, outgoing) {
             Listen::Verified => {
@@ -125,6 +125,20 @@ impl Door {
             }
             Listen::Broken => Err(ErrorStack::get().into()),
         }
+    }
+
+    /// Tells the callbacks of `ssl` who is there.
+    fn greet(&self, ssl: &mut SslRef, attempt: Attempt) -> Result<(), ErrorStack> {
+        let index = index()?;
+        match ssl.ex_data_mut(index) {
+            Some(visitor) => visitor.attempt = attempt,
+            None => {
+                let ticket_keys = self.config.settings.ticket_keys.clone();
+                let lobby = Arc::clone(&self.lobby);
+                ssl.set_ex_data(index, Visitor { attempt, lobby, ticket_keys });
+            }
+        }
+        Ok(())
     }
 
     fn new_listener(&self) -> Result<Link, ErrorStack> {
@@ -155,20 +169,13 @@ impl Door {
 pub(crate) struct Visitor {
     pub(crate) attempt: Attempt,
     pub(crate) lobby: Arc<Lobby>,
+    /// Those of the configuration, in place of the lobby's own.
+    pub(crate) ticket_keys: Option<SharedTicketKeys>,
 }
 
 fn index() -> Result<Index<Ssl, Visitor>, ErrorStack> {
     static INDEX: OnceCell<Index<Ssl, Visitor>> = OnceCell::new();
     INDEX.get_or_try_init(Ssl::new_ex_index).copied()
-}
-
-fn greet(ssl: &mut SslRef, attempt: Attempt, lobby: &Arc<Lobby>) -> Result<(), ErrorStack> {
-    let index = index()?;
-    match ssl.ex_data_mut(index) {
-        Some(visitor) => visitor.attempt = attempt,
-        None => ssl.set_ex_data(index, Visitor { attempt, lobby: Arc::clone(lobby) }),
-    }
-    Ok(())
 }
 
 /// Whom `ssl` was told about.

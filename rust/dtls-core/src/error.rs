@@ -110,6 +110,18 @@ pub enum ConfigError {
     /// There are certificates for host names, and none for everyone else.
     #[error("a server without a certificate of its own has none for single host names either")]
     NoDefaultIdentity,
+    /// There are no ticket keys, or too many.
+    #[error("there are {0} ticket keys; it can be 1 to 16")]
+    TicketKeyCount(usize),
+    /// A ticket key is too short or too long.
+    #[error("a ticket key has 80 bytes, and one of those given has {0}")]
+    TicketKeyLength(usize),
+    /// A ticket key is nothing but zeros, for example.
+    #[error("a ticket key has to be random, and one of those given has a secret of equal bytes")]
+    TicketKeyNotRandom,
+    /// Two ticket keys cannot be told apart.
+    #[error("two of the ticket keys begin with the same 16 bytes, by which they are told apart")]
+    TicketKeyTwice,
     /// OpenSSL failed where nothing given to it can be the cause.
     #[error("OpenSSL failed ({0})")]
     OpenSsl(String),

@@ -65,5 +65,6 @@ pub use revocation::RevocationLists;
 pub use session::{Ending, SendError, Session, Status};
 pub use stats::{Count, Dropped, Stats};
 pub use suites::CipherSuites;
+pub use ticket::SharedTicketKeys;
 pub use trust::Trust;
 pub use verification::{ClientVerification, Verification};

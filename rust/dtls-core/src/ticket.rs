@@ -2,14 +2,20 @@
 //!
 //! The server keeps the keys and nothing else. Which of its configurations a ticket is for is said by
 //! the session id context in it, which OpenSSL compares (`config.rs`).
+//!
+//! The keys are random and change by themselves, or they are given: then any server that was given the
+//! same ones resumes the sessions of the others.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::SslRef;
+use zeroize::Zeroizing;
 
 use crate::door;
+use crate::error::ConfigError;
 use crate::rotation::Rotation;
 
 /// How long a key seals tickets. It opens them for as long again.
@@ -23,18 +29,87 @@ pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(3600);
 pub(crate) struct TicketKey {
     pub(crate) name: [u8; 16],
     /// AES-256-CBC.
-    pub(crate) cipher: [u8; 32],
+    pub(crate) cipher: Zeroizing<[u8; 32]>,
     /// HMAC-SHA256.
-    pub(crate) mac: [u8; 32],
+    pub(crate) mac: Zeroizing<[u8; 32]>,
 }
 
 impl TicketKey {
     fn random() -> Result<Self, ErrorStack> {
-        let mut key = Self { name: [0; 16], cipher: [0; 32], mac: [0; 32] };
+        let [cipher, mac] = [[0; 32]; 2].map(Zeroizing::new);
+        let mut key = Self { name: [0; 16], cipher, mac };
         openssl::rand::rand_bytes(&mut key.name)?;
-        openssl::rand::rand_priv_bytes(&mut key.cipher)?;
-        openssl::rand::rand_priv_bytes(&mut key.mac)?;
+        openssl::rand::rand_priv_bytes(&mut *key.cipher)?;
+        openssl::rand::rand_priv_bytes(&mut *key.mac)?;
         Ok(key)
+    }
+
+    /// Reads one in the layout of OpenSSL's `SSL_CTX_set_tlsext_ticket_keys`: name, HMAC, AES.
+    fn read(bytes: &[u8; SHARED_KEY]) -> Option<Self> {
+        let (name, secrets) = bytes.split_first_chunk()?;
+        let (mac, cipher) = secrets.split_first_chunk()?;
+        let [cipher, mac] = [cipher.try_into().ok()?, *mac].map(Zeroizing::new);
+        Some(Self { name: *name, cipher, mac })
+    }
+
+    /// Whether no one has thought of random numbers.
+    fn is_blank(&self) -> bool {
+        [&self.cipher, &self.mac].iter().any(|secret| secret.windows(2).all(|it| it[0] == it[1]))
+    }
+}
+
+/// Bytes of a key that is given.
+const SHARED_KEY: usize = 80;
+/// How many can be given.
+const MOST_SHARED_KEYS: usize = 16;
+
+/// Ticket keys that several servers have in common, so that each resumes the sessions of the others.
+///
+/// They do not change by themselves. Whoever has one can read what was said in every session that it
+/// has sealed, so give new ones from time to time, and keep the ones before until their sessions are
+/// over: that is an hour.
+#[derive(Clone)]
+pub struct SharedTicketKeys(Arc<[TicketKey]>);
+
+impl SharedTicketKeys {
+    /// Keys of 80 random bytes each, in the layout of OpenSSL: 16 bytes of a name, which anyone can see,
+    /// 32 for HMAC-SHA256 and 32 for AES-256. The first seals tickets, and all of them open them. Who
+    /// shows a ticket of another than the first is given a new one.
+    ///
+    /// # Errors
+    /// When there is none or more than 16, when one does not have 80 bytes or is not random, and when two
+    /// have the same name.
+    pub fn new(keys: &[impl AsRef<[u8]>]) -> Result<Self, ConfigError> {
+        if keys.is_empty() || keys.len() > MOST_SHARED_KEYS {
+            return Err(ConfigError::TicketKeyCount(keys.len()));
+        }
+        let mut read: Vec<TicketKey> = Vec::with_capacity(keys.len());
+        for key in keys.iter().map(AsRef::as_ref) {
+            let refused = ConfigError::TicketKeyLength(key.len());
+            let key = key.try_into().ok().and_then(TicketKey::read).ok_or(refused)?;
+            if key.is_blank() {
+                return Err(ConfigError::TicketKeyNotRandom);
+            }
+            if read.iter().any(|earlier| earlier.name == key.name) {
+                return Err(ConfigError::TicketKeyTwice);
+            }
+            read.push(key);
+        }
+        Ok(Self(read.into()))
+    }
+
+    fn sealing(&self) -> Option<TicketKey> {
+        self.0.first().cloned()
+    }
+
+    fn opening(&self, name: &[u8; 16]) -> Option<(TicketKey, Renewal)> {
+        opening(self.0.iter(), name)
+    }
+}
+
+impl fmt::Debug for SharedTicketKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedTicketKeys({})", self.0.len())
     }
 }
 
@@ -58,9 +133,17 @@ impl TicketKeys {
 
     fn opening(&self, name: &[u8; 16]) -> Option<(TicketKey, Renewal)> {
         let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (age, key) = keys.known().enumerate().find(|(_, key)| key.name == *name)?;
-        Some((key.clone(), if age == 0 { Renewal::NotYet } else { Renewal::Due }))
+        opening(keys.known(), name)
     }
+}
+
+/// The one of `keys` that has this name. All but the first are on their way out.
+fn opening<'a>(
+    keys: impl Iterator<Item = &'a TicketKey>,
+    name: &[u8; 16],
+) -> Option<(TicketKey, Renewal)> {
+    let (age, key) = keys.enumerate().find(|(_, key)| key.name == *name)?;
+    Some((key.clone(), if age == 0 { Renewal::NotYet } else { Renewal::Due }))
 }
 
 /// Whether a client should get a new ticket in exchange for the one it has shown.
@@ -72,12 +155,20 @@ pub(crate) enum Renewal {
 
 /// The key that seals the tickets of the server that `ssl` belongs to.
 pub(crate) fn sealing_key(ssl: &SslRef) -> Option<TicketKey> {
-    Some(door::visitor(ssl)?.lobby.tickets.sealing())
+    let visitor = door::visitor(ssl)?;
+    match &visitor.ticket_keys {
+        Some(shared) => shared.sealing(),
+        None => Some(visitor.lobby.tickets.sealing()),
+    }
 }
 
 /// The key of that server by this name.
 pub(crate) fn opening_key(ssl: &SslRef, name: &[u8; 16]) -> Option<(TicketKey, Renewal)> {
-    door::visitor(ssl)?.lobby.tickets.opening(name)
+    let visitor = door::visitor(ssl)?;
+    match &visitor.ticket_keys {
+        Some(shared) => shared.opening(name),
+        None => visitor.lobby.tickets.opening(name),
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +188,44 @@ mod tests {
         assert_eq!(at(61), (false, Some(Renewal::Due)));
         assert_eq!(at(120), (false, Some(Renewal::Due)));
         assert_eq!(at(122), (false, None));
+    }
+
+    #[test]
+    fn keys_that_are_given_have_to_be_keys() {
+        let key = |seed: u8| std::array::from_fn::<u8, 80, _>(|at| seed.wrapping_add(at as u8));
+        let refused = |keys: &[&[u8]]| SharedTicketKeys::new(keys).expect_err("refused");
+        assert!(SharedTicketKeys::new(&[key(1), key(2)]).is_ok());
+        assert_eq!(refused(&[]), ConfigError::TicketKeyCount(0));
+        let many: Vec<_> = (0..17).map(key).collect();
+        assert!(SharedTicketKeys::new(&many[1..]).is_ok());
+        let counted = SharedTicketKeys::new(&many).expect_err("refused");
+        assert_eq!(counted, ConfigError::TicketKeyCount(17));
+        for length in [0, 16, 48, 79] {
+            let refused = refused(&[&key(1), &key(2)[..length]]);
+            assert_eq!(refused, ConfigError::TicketKeyLength(length));
+        }
+        assert_eq!(refused(&[&[7; 81]]), ConfigError::TicketKeyLength(81));
+        assert_eq!(refused(&[&[0; 80]]), ConfigError::TicketKeyNotRandom);
+        assert_eq!(refused(&[&[0xff; 80]]), ConfigError::TicketKeyNotRandom);
+        for blank in [16..48, 48..80] {
+            let mut half = key(1);
+            half[blank].fill(0);
+            assert_eq!(refused(&[&half]), ConfigError::TicketKeyNotRandom);
+        }
+        let mut same_name = key(2);
+        same_name[..16].copy_from_slice(&key(1)[..16]);
+        assert_eq!(refused(&[&key(1), &same_name]), ConfigError::TicketKeyTwice);
+    }
+
+    #[test]
+    fn the_layout_is_that_of_openssl() {
+        let bytes = std::array::from_fn::<u8, 80, _>(|at| at as u8);
+        let keys = SharedTicketKeys::new(&[bytes]).expect("usable");
+        let key = keys.sealing().expect("there is one");
+        assert_eq!(key.name, bytes[..16]);
+        assert_eq!(key.mac[..], bytes[16..48]);
+        assert_eq!(key.cipher[..], bytes[48..]);
+        assert_eq!(format!("{keys:?}"), "SharedTicketKeys(1)");
     }
 
     #[test]

@@ -210,7 +210,12 @@ unsafe extern "C" fn open(
         match status {
             SUCCESS if valid() => USE,
             SUCCESS_RENEW if valid() => USE_RENEW,
-            _ => IGNORE_RENEW,
+            _ => {
+                // OpenSSL leaves its complaint about the ticket in the queue, and would take it for one
+                // about the handshake that it goes on with.
+                let _why = ErrorStack::get();
+                IGNORE_RENEW
+            }
         }
     });
     catch_unwind(decision).unwrap_or(IGNORE_RENEW)
