@@ -98,13 +98,35 @@ impl Identity {
     /// When the key cannot be read, is encrypted or damaged, or does not belong to the first
     /// certificate.
     pub fn new(key_pem: &[u8], certificates: Certificates) -> Result<Self, ConfigError> {
+        Self::with_passphrase(key_pem, b"", certificates)
+    }
+
+    /// The same with a key that is encrypted by `passphrase`. One that is not encrypted is taken too.
+    ///
+    /// # Errors
+    /// As in [`Identity::new`], and when the passphrase is another one.
+    pub fn with_passphrase(
+        key_pem: &[u8],
+        passphrase: &[u8],
+        certificates: Certificates,
+    ) -> Result<Self, ConfigError> {
         ffi::start();
         if key_pem.is_empty() {
             return Err(ConfigError::NoKey);
         }
-        // An empty passphrase, since OpenSSL would ask for one on the terminal otherwise.
-        let key = PKey::private_key_from_pem_passphrase(key_pem, b"")
-            .map_err(|error| ConfigError::UnreadableKey(reason(&error)))?;
+        let mut asked = false;
+        // Without this, OpenSSL would ask on the terminal.
+        let key = PKey::private_key_from_pem_callback(key_pem, |room| {
+            asked = true;
+            let room = room.get_mut(..passphrase.len()).ok_or_else(ErrorStack::get)?;
+            room.copy_from_slice(passphrase);
+            Ok(passphrase.len())
+        });
+        let key = key.map_err(|error| match (asked, passphrase) {
+            (false, _) => ConfigError::UnreadableKey(reason(&error)),
+            (true, []) => ConfigError::EncryptedKey,
+            (true, _) => ConfigError::WrongPassphrase,
+        })?;
         let belongs = |certificate: &X509| {
             certificate.public_key().is_ok_and(|certified| certified.public_eq(&key))
         };

@@ -10,7 +10,7 @@ pub enum ConfigError {
     #[error("the private key is empty")]
     NoKey,
     /// The private key is not one.
-    #[error("the private key cannot be read ({0}); it has to be PEM without a passphrase")]
+    #[error("the private key cannot be read ({0}); it has to be PEM")]
     UnreadableKey(String),
     /// No certificate was given.
     #[error("there is no certificate in it")]
@@ -122,6 +122,12 @@ pub enum ConfigError {
     /// Two ticket keys cannot be told apart.
     #[error("two of the ticket keys begin with the same 16 bytes, by which they are told apart")]
     TicketKeyTwice,
+    /// The private key is encrypted.
+    #[error("the private key is encrypted, and no passphrase was given")]
+    EncryptedKey,
+    /// The passphrase is another one.
+    #[error("the passphrase does not open the private key, or the key is damaged")]
+    WrongPassphrase,
     /// OpenSSL failed where nothing given to it can be the cause.
     #[error("OpenSSL failed ({0})")]
     OpenSsl(String),
