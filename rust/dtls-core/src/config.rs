@@ -11,6 +11,7 @@ use openssl::ssl::SslContext;
 use crate::alpn::Alpn;
 use crate::certificate::Identity;
 use crate::error::ConfigError;
+use crate::key_log::KeyLog;
 use crate::peer_name::PeerName;
 use crate::psk::{Psk, PskKeys};
 use crate::resumption::Kept;
@@ -41,6 +42,7 @@ pub(crate) struct ServerSettings {
     pub(crate) alpn: Option<Alpn>,
     pub(crate) resumption: bool,
     pub(crate) ticket_keys: Option<SharedTicketKeys>,
+    pub(crate) key_log: Option<KeyLog>,
 }
 
 /// What a server proves itself by.
@@ -125,6 +127,7 @@ impl ServerConfig {
             alpn: None,
             resumption: true,
             ticket_keys: None,
+            key_log: None,
         };
         Ok(Self {
             context: context::of_server(&settings)?,
@@ -220,6 +223,14 @@ impl ServerConfig {
         self.with(|settings| settings.ticket_keys = Some(keys))
     }
 
+    /// The same server, which gives the secrets of its connections away. For development only.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_key_log(self, log: KeyLog) -> Result<Self, ConfigError> {
+        self.with(|settings| settings.key_log = Some(log))
+    }
+
     /// The same server with other limits.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -262,6 +273,7 @@ pub(crate) struct ClientSettings {
     pub(crate) suites: CipherSuites,
     pub(crate) alpn: Option<Alpn>,
     pub(crate) resumption: bool,
+    pub(crate) key_log: Option<KeyLog>,
 }
 
 /// What a client knows its server by.
@@ -323,8 +335,13 @@ impl ClientConfig {
     }
 
     fn of(trust: Trust, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
-        let settings =
-            ClientSettings { trust, suites: CipherSuites::default(), alpn: None, resumption: true };
+        let settings = ClientSettings {
+            trust,
+            suites: CipherSuites::default(),
+            alpn: None,
+            resumption: true,
+            key_log: None,
+        };
         Ok(Self {
             context: context::of_client(&settings)?,
             kept: settings.keeps_session().then(Arc::default),
@@ -372,6 +389,14 @@ impl ClientConfig {
     /// When OpenSSL fails.
     pub fn with_resumption(self, resumption: bool) -> Result<Self, ConfigError> {
         self.with(|settings| settings.resumption = resumption)
+    }
+
+    /// The same client, which gives the secrets of its connections away. For development only.
+    ///
+    /// # Errors
+    /// When OpenSSL fails.
+    pub fn with_key_log(self, log: KeyLog) -> Result<Self, ConfigError> {
+        self.with(|settings| settings.key_log = Some(log))
     }
 
     /// The same client with other limits.

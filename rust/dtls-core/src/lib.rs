@@ -30,6 +30,7 @@ mod error;
 mod failure;
 mod ffi;
 mod issue;
+mod key_log;
 mod named;
 mod peer_name;
 mod pins;
@@ -58,6 +59,7 @@ pub use failure::{CertificateProblem, Failure, Reason, Role};
 pub use issue::{
     Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
 };
+pub use key_log::KeyLog;
 pub use peer_name::PeerName;
 pub use pins::Pins;
 pub use psk::{Psk, PskKeys};

@@ -17,9 +17,10 @@ use openssl::x509::{X509KeyUsage, X509Ref};
 use crate::alpn::Alpn;
 use crate::certificate::Identity;
 use crate::error::{ConfigError, reason};
+use crate::key_log::KeyLog;
 use crate::suites::{CipherSuites, Proof};
 use crate::verification::{self, ClientVerification};
-use crate::{alpn, cookie, ffi, psk, record, server_name, ticket};
+use crate::{alpn, cookie, ffi, key_log, psk, record, server_name, ticket};
 
 use super::{ClientSettings, ServerSettings, Trust};
 
@@ -64,7 +65,7 @@ fn of_server_with(
     identity: Option<&Identity>,
     acceptance: &[u8; 32],
 ) -> Result<SslContextBuilder, ConfigError> {
-    let mut context = new_context(&settings.suites, &settings.proofs())?;
+    let mut context = new_context(&settings.suites, &settings.proofs(), settings.key_log.as_ref())?;
     if let Some(identity) = identity {
         show(&mut context, identity)?;
     }
@@ -133,7 +134,7 @@ fn add_chain(digest: &mut Sha256, identity: &Identity) -> Result<(), ErrorStack>
 /// The context of a client.
 pub(super) fn of_client(settings: &ClientSettings) -> Result<SslContext, ConfigError> {
     settings.suites.check_any(settings.proofs())?;
-    let mut context = new_context(&settings.suites, settings.proofs())?;
+    let mut context = new_context(&settings.suites, settings.proofs(), settings.key_log.as_ref())?;
     if !settings.keeps_session() {
         context.set_options(SslOptions::NO_TICKET);
     }
@@ -219,7 +220,11 @@ fn is_uncompressed(certificate: &X509Ref) -> Result<bool, ErrorStack> {
 }
 
 /// What both sides have in common.
-fn new_context(suites: &CipherSuites, proofs: &[Proof]) -> Result<SslContextBuilder, ConfigError> {
+fn new_context(
+    suites: &CipherSuites,
+    proofs: &[Proof],
+    key_log: Option<&KeyLog>,
+) -> Result<SslContextBuilder, ConfigError> {
     ffi::start();
     let mut context = SslContext::builder(SslMethod::dtls())?;
     context.set_security_level(SECURITY_LEVEL);
@@ -240,5 +245,8 @@ fn new_context(suites: &CipherSuites, proofs: &[Proof]) -> Result<SslContextBuil
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     let limit = i64::try_from(record::MAX_HANDSHAKE_MESSAGE).unwrap_or(i64::MAX);
     ffi::set_max_certificate_bytes(&mut context, limit);
+    if let Some(log) = key_log {
+        key_log::write_to(&mut context, log);
+    }
     Ok(context)
 }
