@@ -111,6 +111,8 @@ impl Pair {
 }
 
 fn handshakes(criterion: &mut Criterion) {
+    // As in the engine.
+    assert!(dtls_core::use_mimalloc(), "OpenSSL has allocated before");
     let mut group = criterion.benchmark_group("handshake");
     group.throughput(Throughput::Elements(1));
     for (name, ends) in [("p256", Ends::p256()), ("rsa2048", Ends::rsa2048())] {

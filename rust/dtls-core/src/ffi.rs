@@ -7,12 +7,13 @@
 pub(crate) mod negotiation;
 pub(crate) mod tickets;
 
-use std::ffi::{CString, c_int, c_long, c_uint, c_void};
+use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_void};
 use std::net::IpAddr;
 use std::ptr;
 use std::sync::Once;
 
 use foreign_types::ForeignTypeRef;
+use libmimalloc_sys as mimalloc;
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslContextBuilder, SslRef};
 use openssl::x509::store::{X509StoreBuilderRef, X509StoreRef};
@@ -68,9 +69,51 @@ unsafe extern "C" {
     fn SSL_has_pending(ssl: *const sys::SSL) -> c_int;
     fn BIO_ADDR_new() -> *mut BioAddr;
     fn BIO_ADDR_free(address: *mut BioAddr);
+    fn CRYPTO_set_mem_functions(
+        malloc: unsafe extern "C" fn(usize, *const c_char, c_int) -> *mut c_void,
+        realloc: unsafe extern "C" fn(*mut c_void, usize, *const c_char, c_int) -> *mut c_void,
+        free: unsafe extern "C" fn(*mut c_void, *const c_char, c_int),
+    ) -> c_int;
     fn X509_STORE_add_crl(store: *mut sys::X509_STORE, list: *mut sys::X509_CRL) -> c_int;
     fn X509_get_X509_PUBKEY(certificate: *const sys::X509) -> *mut PublicKey;
     fn i2d_X509_PUBKEY(key: *const PublicKey, out: *mut *mut u8) -> c_int;
+}
+
+/// Lets OpenSSL have its memory from mimalloc, and tells whether it does: once it has used `malloc` it
+/// cannot change any more, so this has to come before everything else.
+///
+/// Half of what a connection holds are buffers that OpenSSL hardly touches, and each handshake allocates
+/// and frees others of about the same size. glibc gives the memory of these to those; mimalloc keeps sizes
+/// apart, so what is not touched stays without memory behind it. Who makes a program or an addon of this
+/// crate decides; without it, OpenSSL uses `malloc`.
+pub fn use_mimalloc() -> bool {
+    // SAFETY: the functions have static lifetime and behave as OpenSSL documents.
+    unsafe { CRYPTO_set_mem_functions(allocate, reallocate, free) == 1 }
+}
+
+unsafe extern "C" fn allocate(bytes: usize, _file: *const c_char, _line: c_int) -> *mut c_void {
+    // SAFETY: takes any size.
+    unsafe { mimalloc::mi_malloc(bytes) }
+}
+
+unsafe extern "C" fn reallocate(
+    pointer: *mut c_void,
+    bytes: usize,
+    file: *const c_char,
+    line: c_int,
+) -> *mut c_void {
+    if bytes == 0 {
+        // SAFETY: as the caller promises.
+        unsafe { free(pointer, file, line) };
+        return ptr::null_mut();
+    }
+    // SAFETY: OpenSSL gives back what it got here, or null.
+    unsafe { mimalloc::mi_realloc(pointer, bytes) }
+}
+
+unsafe extern "C" fn free(pointer: *mut c_void, _file: *const c_char, _line: c_int) {
+    // SAFETY: OpenSSL gives back what it got here, or null.
+    unsafe { mimalloc::mi_free(pointer) }
 }
 
 /// Starts OpenSSL. Every public way into this crate that uses OpenSSL comes through here first.

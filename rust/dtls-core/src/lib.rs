@@ -56,6 +56,7 @@ pub use config::{ClientConfig, Limits, MAX_PACKET, ServerConfig};
 pub use datagrams::Datagrams;
 pub use error::ConfigError;
 pub use failure::{CertificateProblem, Failure, Reason, Role};
+pub use ffi::use_mimalloc;
 pub use issue::{
     Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
 };

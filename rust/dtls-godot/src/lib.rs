@@ -33,6 +33,9 @@ unsafe impl ExtensionLibrary for Addon {
             packet_peer::register_poll();
             settings::register();
             logging::start();
+            if !dtls_core::use_mimalloc() {
+                log::warn!("OpenSSL was started too early; it takes more memory than it has to.");
+            }
         }
     }
 
