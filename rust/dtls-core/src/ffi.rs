@@ -38,6 +38,7 @@ pub(crate) const MOST_TIMEOUTS: u32 = 12;
 const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
 const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;
 const SSL_CTRL_SET_MAX_CERT_LIST: c_int = 51;
+const SSL_CTRL_CHAIN_CERT: c_int = 89;
 const SSL_CTRL_SET_VERIFY_CERT_STORE: c_int = 106;
 
 const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: c_uint = 0x4;
@@ -309,6 +310,20 @@ pub(crate) fn set_max_certificate_bytes(context: &mut SslContextBuilder, bytes: 
     unsafe {
         sys::SSL_CTX_ctrl(context.as_ptr(), SSL_CTRL_SET_MAX_CERT_LIST, bytes, ptr::null_mut());
     }
+}
+
+/// Lets `context` send `certificate` behind its own. The binding's call for that takes one that is too
+/// weak, over which every handshake would fail.
+pub(crate) fn add_chain_certificate(
+    context: &mut SslContextBuilder,
+    certificate: &X509Ref,
+) -> Result<(), ErrorStack> {
+    // SAFETY: both are live; with 1 as its number the control takes a reference of its own.
+    let added = unsafe {
+        let certificate = certificate.as_ptr().cast::<c_void>();
+        sys::SSL_CTX_ctrl(context.as_ptr(), SSL_CTRL_CHAIN_CERT, 1, certificate)
+    };
+    if added == 1 { Ok(()) } else { Err(ErrorStack::get()) }
 }
 
 /// Lets `context` verify peers against `store`, which it shares with every other context that was

@@ -270,6 +270,18 @@ fn a_weak_rsa_key_is_refused() {
 }
 
 #[test]
+fn a_weak_intermediate_is_refused() {
+    let mut issued = pki::ROOT.issue(Profile::localhost());
+    issued.intermediates_pem.push(weak_rsa().cert_pem);
+    let identity = pki::identity(&issued);
+    let server = ServerConfig::new(&identity).err();
+    let client = pki::verifying().with_identity(&identity).err();
+    for refused in [server, client] {
+        assert_eq!(refused, Some(ConfigError::Refused("ca key too small".to_owned())));
+    }
+}
+
+#[test]
 fn a_weak_rsa_key_of_a_server_is_refused_by_a_client() {
     let weak = weak_rsa();
     let client = pki::client(&weak.cert_pem, "localhost");

@@ -181,7 +181,7 @@ fn show(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), Conf
     context.set_private_key(&identity.key).map_err(refused)?;
     context.check_private_key().map_err(|_| ConfigError::KeyMismatch)?;
     for intermediate in certificates {
-        context.add_extra_chain_cert(intermediate.clone()).map_err(refused)?;
+        ffi::add_chain_certificate(context, intermediate).map_err(refused)?;
     }
     Ok(())
 }
