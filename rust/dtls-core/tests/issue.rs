@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use dtls_core::{
     Authority, CertificateProblem, Certificates, ClientConfig, ClientVerification, ConfigError,
-    Days, Failure, Identity, IssueError, KeyKind, PublicKey, Role, ServerConfig, SigningKey,
-    Status, Subject, Verification, fingerprint, spki_pin,
+    Days, Failure, Identity, IssueError, KeyKind, PublicKey, Reason, RevocationLists, Role,
+    ServerConfig, SigningKey, Status, Subject, Trust, Verification, fingerprint, spki_pin,
 };
 use openssl::asn1::{Asn1Time, TimeDiff};
 use openssl::error::ErrorStack;
@@ -465,6 +465,22 @@ fn who_is_revoked_is_on_the_list() {
     assert!(matches!(list.get_by_cert(&anna.x509()), CrlStatus::Revoked(_)));
     let key = GAME.x509().public_key().expect("a key");
     assert!(list.verify(&key).expect("it can be asked"));
+}
+
+#[test]
+fn a_server_keeps_out_whom_its_authority_has_revoked() {
+    let host = GAME.issue(&server(&["localhost"]));
+    let [anna, bert] = ["Anna", "Bert"].map(|name| GAME.issue(&player(name)));
+    let list = GAME.issuer().revoke(&[anna.certificates()], days(30)).expect("a list");
+    let lists = RevocationLists::parse(list.as_bytes()).expect("a list");
+    let trust = Trust::from(pki::anchors(&GAME.pem)).with_revocation_lists(lists);
+    let server = host.server().with_verification(ClientVerification::Required(trust));
+    let server = server.expect("a usable configuration");
+    Link::established(&server, &GAME.client("localhost", &bert)).assert_data_flows();
+    let mut link = Link::new(&server, &GAME.client("localhost", &anna));
+    link.run();
+    let reason = link.server.session().failure().map(Failure::reason);
+    assert_eq!(reason, Some(Reason::CertificateRevoked));
 }
 
 #[test]
