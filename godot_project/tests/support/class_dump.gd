@@ -11,12 +11,21 @@ static func describe(name: StringName) -> String:
 	for constant in ClassDB.class_get_integer_constant_list(name, true):
 		if ClassDB.class_get_integer_constant_enum(name, constant, true) == &"":
 			lines.append("\tconst %s" % _constant(name, constant))
+	var accessors: PackedStringArray = []
 	for property in ClassDB.class_get_property_list(name, true):
-		lines.append("\tvar %s: %s" % [property.name, _type(property)])
+		var is_header: bool = property.usage & (PROPERTY_USAGE_GROUP | PROPERTY_USAGE_SUBGROUP)
+		if is_header:
+			lines.append("\tgroup %s" % property.name)
+			continue
+		var value: Variant = ClassDB.class_get_property_default_value(name, property.name)
+		lines.append("\tvar %s: %s = %s" % [property.name, _type(property), _default(value)])
+		for prefix: String in ["get_", "set_"]:
+			accessors.append(prefix + property.name + "(")
 	for event in ClassDB.class_get_signal_list(name, true):
 		lines.append("\tsignal %s" % _signature(event))
 	for method in methods(name):
-		lines.append("\t%s" % method)
+		if method.get_slice("(", 0) + "(" not in accessors:
+			lines.append("\t%s" % method)
 	return "\n".join(lines) + "\n"
 
 

@@ -40,6 +40,11 @@ impl Acceptor {
         Ok(Self { door: Arc::new(Door::new(config, lobby)), counters })
     }
 
+    /// The configuration for the clients to come.
+    pub fn config(&self) -> &ServerConfig {
+        &self.door.config
+    }
+
     /// Uses `config` for the clients to come. Clients that hold a cookie keep it, and sessions that
     /// exist go on as they are.
     pub fn set_config(&mut self, config: ServerConfig) {

@@ -180,6 +180,11 @@ impl ServerConfig {
         })
     }
 
+    /// Its pre-shared keys, which can be changed at any time, if it takes any.
+    pub fn psk_keys(&self) -> Option<&PskKeys> {
+        self.settings.credentials.psk()
+    }
+
     /// The same server, asking its clients for a certificate.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use godot::global::Error;
 use godot::obj::Gd;
 
 use crate::credentials::CredentialError;
-use crate::gdext_private::Status;
+use crate::enums::{Reason, Status};
 use crate::udp::{self, Flow};
 
 /// Something to be logged.
@@ -94,7 +94,7 @@ impl Peer {
         }
     }
 
-    fn session(&self) -> Option<&Session> {
+    pub(crate) fn session(&self) -> Option<&Session> {
         match &self.connection {
             Connection::None | Connection::Refused => None,
             Connection::Active(Active { session, .. }) | Connection::Over(session) => Some(session),
@@ -174,6 +174,16 @@ impl Peer {
                 }
             }
         }
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        let failure = self.session().and_then(Session::failure);
+        failure.map_or(Reason::None, |failure| Reason::of(failure.reason()))
+    }
+
+    /// The certificates of the other side, PEM each.
+    pub(crate) fn certificates(&self) -> Vec<String> {
+        self.session().map(Session::peer_certificates_pem).unwrap_or_default()
     }
 
     pub(crate) fn last_error(&self) -> GString {

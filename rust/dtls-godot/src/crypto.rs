@@ -10,7 +10,7 @@ use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
 use crate::credentials::{self, CredentialError};
-use crate::gdext_private::Usage;
+use crate::enums::Usage;
 use crate::names::class;
 use crate::saved::Saved;
 

@@ -6,21 +6,18 @@
 //! - An object argument with `null` as its default.
 //! - Class names that several threads can use.
 
-use std::borrow::Cow;
-
-use godot::builtin::StringName;
 use godot::classes::{
     CryptoKey, FileAccess, Object, Os, PacketPeer, PacketPeerExtension, PacketPeerUdp,
     ProjectSettings, RefCounted, Resource, TlsOptions, X509Certificate,
 };
 use godot::meta::conv::ByValue;
 use godot::meta::error::ConvertError;
-use godot::meta::shape::{EnumeratorShape, GodotShape};
+use godot::meta::shape::GodotShape;
 use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
 use godot::obj::{Gd, GodotClass};
-use godot::register::private::constant::{ConstantKind, ExportConstant, IntegerConstant};
 
 use crate::crypto::DtlsCrypto;
+use crate::options::DtlsOptions;
 use crate::peer::PacketPeerDtls;
 use crate::server::DtlsServer;
 
@@ -39,17 +36,17 @@ macro_rules! class_enum {
         }
 
         impl $name {
-            const ALL: &[(&'static str, Self)] = &[$((stringify!($constant), Self::$value),)+];
+            pub(crate) const ALL: &[(&'static str, Self)] = &[$((stringify!($constant), Self::$value),)+];
 
             /// Registers the enum and its constants on its class.
-            fn register() {
+            pub(crate) fn register() {
                 let enumerators = Self::ALL
                     .iter()
-                    .map(|(name, value)| IntegerConstant::new(name, *value as i64))
+                    .map(|(name, value)| godot::register::private::constant::IntegerConstant::new(*name, *value as i64))
                     .collect();
                 let kind =
-                    ConstantKind::Enum { name: StringName::from(stringify!($name)), enumerators };
-                ExportConstant::new($class::class_id(), kind).register();
+                    godot::register::private::constant::ConstantKind::Enum { name: godot::builtin::StringName::from(stringify!($name)), enumerators };
+                godot::register::private::constant::ExportConstant::new(<$class as godot::obj::GodotClass>::class_id(), kind).register();
             }
         }
 
@@ -70,76 +67,43 @@ macro_rules! class_enum {
             ))
         );
 
-        impl GodotConvert for $name {
+        impl godot::meta::GodotConvert for $name {
             type Via = i64;
 
-            fn godot_shape() -> GodotShape {
+            fn godot_shape() -> godot::meta::shape::GodotShape {
                 let enumerators = Self::ALL
                     .iter()
-                    .map(|(name, value)| EnumeratorShape::new_int(name, *value as i64))
+                    .map(|(name, value)| godot::meta::shape::EnumeratorShape::new_int(*name, *value as i64))
                     .collect();
-                let name = format!("{}.{}", $class::class_id(), stringify!($name));
-                GodotShape::Enum {
+                let name = format!("{}.{}", <$class as godot::obj::GodotClass>::class_id(), stringify!($name));
+                godot::meta::shape::GodotShape::Enum {
                     variant_type: godot::builtin::VariantType::INT,
-                    enumerators: Cow::Owned(enumerators),
-                    godot_name: Some(Cow::Owned(name)),
+                    enumerators,
+                    godot_name: Some(name.into()),
                     is_bitfield: false,
                 }
             }
         }
 
-        impl ToGodot for $name {
-            type Pass = ByValue;
+        impl godot::meta::ToGodot for $name {
+            type Pass = godot::meta::conv::ByValue;
 
             fn to_godot(&self) -> i64 {
                 *self as i64
             }
         }
 
-        impl FromGodot for $name {
-            fn try_from_godot(via: i64) -> Result<Self, ConvertError> {
+        impl godot::meta::FromGodot for $name {
+            fn try_from_godot(via: i64) -> Result<Self, godot::meta::error::ConvertError> {
                 let known = Self::ALL.iter().find(|(_, value)| *value as i64 == via);
-                let unknown = || ConvertError::new(concat!("not a ", stringify!($name)));
+                let unknown = || godot::meta::error::ConvertError::new(concat!("not a ", stringify!($name)));
                 known.map(|(_, value)| *value).ok_or_else(unknown)
             }
         }
     };
 }
 
-class_enum! {
-    /// `PacketPeerDTLS.Status`, with the documented values.
-    Status of PacketPeerDtls {
-        /// There is no connection: none was begun, or one of the two sides ended it as it should.
-        STATUS_DISCONNECTED => Disconnected = 0,
-        /// The handshake is under way. [method poll] goes on with it.
-        STATUS_HANDSHAKING => Handshaking = 1,
-        /// Packets can be sent and received.
-        STATUS_CONNECTED => Connected = 2,
-        /// The connection failed; [method get_last_error] says why. On a peer that a server took, it can
-        /// also mean that the client has been asked to prove its address, which is a part of every
-        /// connection.
-        STATUS_ERROR => Error = 3,
-        /// The server's certificate is for another name than the one that was asked for.
-        /// [method get_last_error] has both.
-        STATUS_ERROR_HOSTNAME_MISMATCH => ErrorHostnameMismatch = 4,
-    }
-}
-
-class_enum! {
-    /// `DTLSCrypto.Usage`: what a certificate is good for.
-    Usage of DtlsCrypto {
-        /// A server may show the certificate, and no client.
-        USAGE_SERVER => Server = 0,
-        /// A client may show the certificate, and no server.
-        USAGE_CLIENT => Client = 1,
-    }
-}
-
-/// Registers the enums of all classes.
-pub(crate) fn register_enums() {
-    Status::register();
-    Usage::register();
-}
+pub(crate) use class_enum;
 
 /// Makes gdext know the names of all classes that the addon uses, while there is one thread.
 ///
@@ -165,6 +129,7 @@ pub(crate) fn know_classes() {
     know::<DtlsServer>();
     know::<PacketPeerDtls>();
     know::<DtlsCrypto>();
+    know::<DtlsOptions>();
 }
 
 /// An object argument that may be left out.

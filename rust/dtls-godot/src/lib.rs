@@ -3,12 +3,15 @@
 //! Thin on purpose: a method here converts, delegates and converts. What it says about DTLS it asks
 //! `dtls-core`; what is known here is the engine: its sockets, its resources, its console.
 
+mod configuration;
 mod connection;
 mod credentials;
 mod crypto;
+mod enums;
 mod gdext_private;
 mod logging;
 mod names;
+mod options;
 mod packet_peer;
 mod peer;
 mod peers;
@@ -29,7 +32,7 @@ unsafe impl ExtensionLibrary for Addon {
     fn on_stage_init(stage: InitStage) {
         if stage == InitStage::Scene {
             gdext_private::know_classes();
-            gdext_private::register_enums();
+            enums::register();
             packet_peer::register_poll();
             settings::register();
             logging::start();

@@ -10,6 +10,9 @@ macro_rules! class {
     (server, $($definition:tt)*) => {
         $crate::names::define! { DTLSServerOpenSSL, RefCounted, init, $($definition)* }
     };
+    (options, $($definition:tt)*) => {
+        $crate::names::define! { DTLSOptions, Resource, init, $($definition)* }
+    };
     (peer, $($definition:tt)*) => {
         $crate::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, init, $($definition)* }
     };
@@ -23,6 +26,9 @@ macro_rules! class {
 macro_rules! class {
     (server, $($definition:tt)*) => {
         $crate::names::define! { DTLSServer, RefCounted, init, $($definition)* }
+    };
+    (options, $($definition:tt)*) => {
+        $crate::names::define! { DTLSOptions, Resource, init, $($definition)* }
     };
     (peer, $($definition:tt)*) => {
         $crate::names::define! { PacketPeerDTLS, PacketPeerExtension, init, $($definition)* }

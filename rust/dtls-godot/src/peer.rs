@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use dtls_core::{Session, Stats};
-use godot::builtin::{GString, VarDictionary};
-use godot::classes::PacketPeerUdp;
+use godot::builtin::{GString, PackedByteArray, VarDictionary};
+use godot::classes::{PacketPeerUdp, X509Certificate};
 use godot::global::Error;
 use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
 use crate::connection::Peer;
-use crate::credentials;
-use crate::gdext_private::{OptionalCertificate, OptionalOptions, Status};
+use crate::enums::{Reason, Status};
+use crate::gdext_private::{OptionalCertificate, OptionalOptions};
 use crate::names::class;
+use crate::options::DtlsOptions;
 use crate::peers::{Handle, with};
 use crate::stats;
+use crate::{configuration, credentials};
 
 class! { peer,
 
@@ -131,10 +133,134 @@ impl PacketPeerDtls {
         self.handle.with(Status::Handshaking, |peer| peer.status())
     }
 
+    /// Starts a handshake over [param packet_peer] by [param options]. [param hostname] is the name or the
+    /// IP address that the server's certificate has to be for; a name is also sent to the server, which
+    /// may have several. It can be left empty if [member DTLSOptions.trusted_ca] or
+    /// [member DTLSOptions.pinned_sha256] is set, or with a pre-shared key.
+    ///
+    /// Returns [constant ERR_INVALID_PARAMETER] when an argument or one of the options cannot be used and
+    /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] names the property and
+    /// what is wrong with it.
+    #[func(gd_self)]
+    fn connect_with_options(
+        this: Gd<Self>,
+        packet_peer: Option<Gd<PacketPeerUdp>>,
+        hostname: GString,
+        options: Option<Gd<DtlsOptions>>,
+    ) -> Error {
+        let method = format!("{}.connect_with_options", Self::class_id());
+        with(&this, Error::ERR_BUSY, |peer| {
+            peer.connect(&method, packet_peer, || {
+                let parts = configuration::client(&hostname.to_string(), options)?;
+                credentials::client_config(parts)
+            })
+        })
+    }
+
     /// Why the connection failed, or could not be begun, in words. Empty when nothing failed.
     #[func]
     fn get_last_error(&self) -> GString {
         self.handle.with(GString::new(), |peer| peer.last_error())
+    }
+
+    /// Why the connection failed, for a program to act on. What it is exactly [method get_last_error]
+    /// says. [constant REASON_NONE] unless the status is an error.
+    #[func]
+    fn get_error_code(&self) -> Reason {
+        self.handle.with(Reason::None, |peer| peer.reason())
+    }
+
+    /// The certificate of the other side, or null if it has shown none. Like everything that is known of
+    /// the other side, it can be had while the status is [code]STATUS_CONNECTED[/code].
+    ///
+    /// [b]Note:[/b] Whether it was verified is up to how the connection was begun: without verification
+    /// anyone can show any certificate.
+    #[func]
+    fn get_peer_certificate(&self) -> Option<Gd<X509Certificate>> {
+        let chain = self.handle.with(Vec::new(), |peer| peer.certificates());
+        let mut certificate = X509Certificate::new_gd();
+        let loaded = certificate.load_from_string(chain.first()?);
+        (loaded == Error::OK).then_some(certificate)
+    }
+
+    /// The certificates of the other side as PEM text: its own first, then the intermediates that it has
+    /// sent. Empty if it has shown none. After a resumed handshake a server knows its client's own
+    /// certificate only.
+    #[func]
+    fn get_peer_certificate_pem(&self) -> GString {
+        GString::from(&self.handle.with(Vec::new(), |peer| peer.certificates()).concat())
+    }
+
+    /// The SHA-256 of the other side's certificate, in the form that [member DTLSOptions.pinned_sha256]
+    /// takes. Empty if it has shown none.
+    #[func]
+    fn get_peer_fingerprint(&self) -> GString {
+        self.ask(Session::peer_fingerprint)
+    }
+
+    /// The common name in the other side's certificate, such as the name of a player. Empty if there is
+    /// none. It is as good as the authority that has signed it.
+    #[func]
+    fn get_peer_common_name(&self) -> GString {
+        self.ask(Session::peer_common_name)
+    }
+
+    /// The identity of the pre-shared key of this connection. Empty without one.
+    #[func]
+    fn get_psk_identity(&self) -> GString {
+        self.ask(Session::psk_identity)
+    }
+
+    /// The host name that the client has asked for (SNI). Empty if it has asked for none.
+    #[func]
+    fn get_server_name(&self) -> GString {
+        self.ask(Session::server_name)
+    }
+
+    /// The protocol that both sides have agreed on, one of [member DTLSOptions.alpn_protocols]. Empty if
+    /// one of them has none.
+    #[func]
+    fn get_alpn_protocol(&self) -> GString {
+        self.ask(Session::alpn_protocol)
+    }
+
+    /// The cipher suite, such as [code]"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"[/code].
+    #[func]
+    fn get_cipher_suite(&self) -> GString {
+        self.ask(|session| session.cipher_suite().map(str::to_owned))
+    }
+
+    /// The version of the protocol, [code]"DTLS 1.2"[/code].
+    #[func]
+    fn get_protocol_version(&self) -> GString {
+        self.ask(|session| session.protocol_version().map(str::to_owned))
+    }
+
+    /// Secret bytes that both sides of this connection have in common, and nobody else (RFC 5705): as
+    /// many as [param length], from 1 to 8,160. [param label] says what they are for, so that different
+    /// uses get different bytes; [param context] can tie them to something that both sides know, such as
+    /// the number of a match. Empty, with an error on the console, when the status is not
+    /// [code]STATUS_CONNECTED[/code] or an argument cannot be used. An empty context is the same as none.
+    #[func]
+    fn export_keying_material(
+        &self,
+        label: GString,
+        length: i64,
+        #[opt(default = &PackedByteArray::new())] context: PackedByteArray,
+    ) -> PackedByteArray {
+        let context = Some(context.as_slice()).filter(|context| !context.is_empty());
+        let length = usize::try_from(length).unwrap_or_default();
+        let exported = self.handle.with(None, |peer| {
+            peer.session()?.export_keying_material(&label.to_string(), length, context)
+        });
+        if exported.is_none() {
+            log::error!(
+                "{}.export_keying_material: it takes a connection, a label that TLS does not use \
+                 itself, and a length of 1 to 8,160 bytes.",
+                Self::class_id()
+            );
+        }
+        PackedByteArray::from(exported.unwrap_or_default())
     }
 
     /// Whether this connection goes on with the session of an earlier one to the same server, which takes
@@ -175,6 +301,14 @@ impl PacketPeerDtls {
     #[func]
     fn get_stats(&self) -> VarDictionary {
         stats::dictionary(&self.handle.with(Stats::default(), |peer| peer.stats()))
+    }
+}
+
+impl PacketPeerDtls {
+    /// What the session answers to `question`, or nothing.
+    fn ask(&self, question: impl FnOnce(&Session) -> Option<String>) -> GString {
+        let answer = self.handle.with(None, |peer| question(peer.session()?));
+        GString::from(&answer.unwrap_or_default())
     }
 }
 

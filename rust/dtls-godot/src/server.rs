@@ -2,16 +2,18 @@
 
 use std::time::Instant;
 
-use dtls_core::{Accepted, Acceptor, Datagrams, ServerConfig};
-use godot::builtin::{GString, VarDictionary};
+use dtls_core::{Accepted, Acceptor, Datagrams, PskKeys, ServerConfig};
+use godot::builtin::{GString, PackedByteArray, VarDictionary};
 use godot::classes::{CryptoKey, PacketPeerUdp, TlsOptions, X509Certificate};
 use godot::global::Error;
 use godot::obj::{Gd, GodotClass};
 use godot::register::godot_api;
 
+use crate::configuration;
 use crate::credentials::{self, CredentialError};
 use crate::gdext_private::OptionalCertificate;
 use crate::names::class;
+use crate::options::DtlsOptions;
 use crate::peer::PacketPeerDtls;
 use crate::stats;
 use crate::udp::{self, Flow};
@@ -87,6 +89,43 @@ impl DtlsServer {
         Self::set_config(this, "setup_tls", credentials::server_by_options(server_options))
     }
 
+    /// The same as [method setup], with everything that [DTLSOptions] has. [method get_last_error] names
+    /// the property that cannot be used.
+    #[func(gd_self)]
+    fn setup_with_options(this: Gd<Self>, options: Option<Gd<DtlsOptions>>) -> Error {
+        Self::set_config(this, "setup_with_options", configuration::server(options))
+    }
+
+    /// Adds a pre-shared key of at least 16 bytes for the clients to come, or replaces the one that
+    /// [param identity] has. Connections that exist go on.
+    ///
+    /// Returns [constant ERR_UNCONFIGURED] before the first [method setup], and
+    /// [constant ERR_INVALID_PARAMETER] when one of the two cannot be used or the server requires
+    /// certificates of its clients. The next [method setup] forgets the key.
+    #[func(gd_self)]
+    fn set_psk(this: Gd<Self>, identity: GString, key: PackedByteArray) -> Error {
+        Self::change(this, "set_psk", |acceptor| {
+            let (identity, key) = (identity.to_string(), key.as_slice());
+            if let Some(keys) = acceptor.config().psk_keys() {
+                return Ok(keys.set(&identity, key)?);
+            }
+            let keys = PskKeys::new();
+            keys.set(&identity, key)?;
+            let config = acceptor.config().clone().with_psk(keys)?;
+            acceptor.set_config(config);
+            Ok(())
+        })
+    }
+
+    /// Takes the pre-shared key of [param identity] away, and tells whether it had one. Connections that
+    /// exist go on.
+    #[func]
+    fn remove_psk(&self, identity: GString) -> bool {
+        let acceptor = self.acceptor.as_ref();
+        let keys = acceptor.and_then(|acceptor| acceptor.config().psk_keys());
+        keys.is_some_and(|keys| keys.remove(&identity.to_string()))
+    }
+
     /// Tries to begin a handshake with the client behind [param udp_peer], which has to be connected,
     /// as those of [method UDPServer.take_connection] are.
     ///
@@ -109,7 +148,8 @@ impl DtlsServer {
         })
     }
 
-    /// Why the last call of [method setup] or [method setup_tls] failed, or the last one of
+    /// Why the last call of [method setup], [method setup_tls], [method setup_with_options] or
+    /// [method set_psk] failed, or the last one of
     /// [method take_connection] was made with something that cannot be a client, in words. Empty when
     /// nothing failed; why a returned peer is of no use is what that peer says.
     #[func]
@@ -189,6 +229,24 @@ impl DtlsServer {
         config: Result<ServerConfig, CredentialError>,
     ) -> Error {
         let result = config.and_then(|config| this.bind_mut().use_config(config));
+        Self::settle(this, method, result)
+    }
+
+    /// Changes a server that was set up.
+    fn change(
+        mut this: Gd<Self>,
+        method: &str,
+        change: impl FnOnce(&mut Acceptor) -> Result<(), CredentialError>,
+    ) -> Error {
+        let result = match &mut this.bind_mut().acceptor {
+            Some(acceptor) => change(acceptor),
+            None => Err(CredentialError::NotSetUp),
+        };
+        Self::settle(this, method, result)
+    }
+
+    /// Keeps and prints what is wrong, if anything is.
+    fn settle(mut this: Gd<Self>, method: &str, result: Result<(), CredentialError>) -> Error {
         {
             let mut this = this.bind_mut();
             this.misuse = "";

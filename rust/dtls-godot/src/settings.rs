@@ -18,6 +18,9 @@ const DEFAULT_LEVEL: &str = "Info";
 pub(crate) const MTU: &str = "dtls/network/mtu";
 const DEFAULT_MTU: i64 = 1200;
 
+/// Whether an exported release build may write a key log.
+pub(crate) const ALLOW_KEY_LOG: &str = "dtls/debug/allow_key_log";
+
 /// Makes the settings known to the project and to the editor.
 pub(crate) fn register() {
     let level = &DEFAULT_LEVEL.to_variant();
@@ -25,6 +28,7 @@ pub(crate) fn register() {
     let (least, most) = (Limits::MTU.start(), Limits::MTU.end());
     let range = format!("{least},{most},1,suffix:bytes");
     add(MTU, &DEFAULT_MTU.to_variant(), VariantType::INT, PropertyHint::RANGE, &range);
+    add(ALLOW_KEY_LOG, &false.to_variant(), VariantType::BOOL, PropertyHint::NONE, "");
 }
 
 fn add(name: &str, default: &Variant, kind: VariantType, hint: PropertyHint, choices: &str) {
@@ -56,4 +60,9 @@ pub(crate) fn level() -> Result<LevelFilter, Variant> {
 pub(crate) fn limits() -> Result<Limits, ConfigError> {
     let mtu = ProjectSettings::singleton().get_setting(MTU).try_to::<i64>().unwrap_or_default();
     Limits::default().with_mtu(u32::try_from(mtu).unwrap_or_default())
+}
+
+/// Whether an exported release build may write a key log.
+pub(crate) fn allows_key_log() -> bool {
+    ProjectSettings::singleton().get_setting(ALLOW_KEY_LOG).try_to().unwrap_or(false)
 }

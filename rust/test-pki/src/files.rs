@@ -32,6 +32,10 @@ pub const HOSTILE_DNS_NAME: &str = "localhost\0.evil\u{1b}[2J\n.example";
 /// | `wrong_name` | game.example and *.wild.example, no IP address |
 /// | `wrong_ip` | 192.0.2.1 alone, and localhost as the common name |
 /// | `client_only` | localhost, but for clients |
+/// | `player` | player-17, for clients |
+/// | `stranger` | the same, issued by `other_ca.crt` |
+/// | `revoked`, `revoked_player` | localhost, player-13: what `ca.crl` takes back |
+/// | `ca.crl`, `expired.crl`, `other_ca.crl` | revocation lists of the root, of which one is no longer valid, and of `other_ca.crt` |
 /// | `cn_only`, `cn_ip` | no alternative name; the common name is localhost, or 127.0.0.1 |
 /// | `self_signed` | localhost, 127.0.0.1, ::1; vouches for itself |
 /// | `untrusted` | the same, issued by `other_ca.crt` |
@@ -59,6 +63,16 @@ pub fn write_all(dir: &Path) -> io::Result<()> {
     write_pair(dir, "chain_of_three", &below.issue(Profile::localhost()))?;
     write_pair(dir, "self_signed", &self_signed(Profile::localhost()))?;
     write_pair(dir, "untrusted", &other.issue(Profile::localhost()))?;
+    write_pair(dir, "stranger", &other.issue(player("player-17")))?;
+
+    let revoked = root.issue(Profile::localhost());
+    let player = root.issue(player("player-13"));
+    write_pair(dir, "revoked", &revoked)?;
+    write_pair(dir, "revoked_player", &player)?;
+    let serials = [revoked.serial.as_slice(), player.serial.as_slice()];
+    write(dir, "ca.crl", &root.revocation_list(&serials, Validity::Valid))?;
+    write(dir, "expired.crl", &root.revocation_list(&[], Validity::Expired))?;
+    write(dir, "other_ca.crl", &other.revocation_list(&[], Validity::Valid))?;
 
     for (name, profile) in issued_by_the_root() {
         write_pair(dir, name, &root.issue(profile))?;
@@ -66,7 +80,7 @@ pub fn write_all(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn issued_by_the_root() -> [(&'static str, Profile); 11] {
+fn issued_by_the_root() -> [(&'static str, Profile); 12] {
     let localhost = Profile::localhost;
     [
         ("server", localhost()),
@@ -75,12 +89,17 @@ fn issued_by_the_root() -> [(&'static str, Profile); 11] {
         ("wrong_name", Profile::new("game.example").dns("game.example").dns("*.wild.example")),
         ("wrong_ip", Profile::new("localhost").ip(Ipv4Addr::new(192, 0, 2, 1))),
         ("client_only", Profile::new("localhost").dns("localhost").usage(Usage::Client)),
+        ("player", player("player-17")),
         ("cn_only", Profile::new("localhost")),
         ("cn_ip", Profile::new("127.0.0.1")),
         ("hostile", Profile::new(HOSTILE_COMMON_NAME).dns(HOSTILE_DNS_NAME)),
         ("ed25519", localhost().key(Key::Ed25519)),
         ("wildcard", Profile::new("*.example.test").dns("*.example.test")),
     ]
+}
+
+fn player(name: &str) -> Profile {
+    Profile::new(name).usage(Usage::Client)
 }
 
 fn write_pair(dir: &Path, name: &str, issued: &Issued) -> io::Result<()> {

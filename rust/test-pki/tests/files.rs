@@ -7,10 +7,18 @@ use std::thread;
 
 use rcgen::KeyPair;
 
-const ALONE: [&str; 5] =
-    ["bundle.crt", "ca.crt", "chained_leaf.crt", "intermediate.crt", "other_ca.crt"];
+const ALONE: [&str; 8] = [
+    "bundle.crt",
+    "ca.crl",
+    "ca.crt",
+    "chained_leaf.crt",
+    "expired.crl",
+    "intermediate.crt",
+    "other_ca.crl",
+    "other_ca.crt",
+];
 
-const PAIRS: [&str; 15] = [
+const PAIRS: [&str; 19] = [
     "chain_of_three",
     "chained",
     "client_only",
@@ -20,8 +28,12 @@ const PAIRS: [&str; 15] = [
     "expired",
     "hostile",
     "not_yet_valid",
+    "player",
+    "revoked",
+    "revoked_player",
     "self_signed",
     "server",
+    "stranger",
     "untrusted",
     "wildcard",
     "wrong_ip",

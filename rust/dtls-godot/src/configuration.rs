@@ -1,0 +1,435 @@
+//! `DTLSOptions`, made into what `dtls-core` takes. Every error names the property.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use dtls_core::{
+    Alpn, CipherSuites, ClientVerification, KeyLog, Limits, PeerName, Pins, PskKeys,
+    RevocationLists, ServerConfig, SharedTicketKeys, Trust,
+};
+use godot::builtin::{GString, PackedByteArray, PackedStringArray, VarDictionary, VariantType};
+use godot::classes::{Os, ProjectSettings};
+use godot::obj::{Gd, Singleton};
+use parking_lot::Mutex;
+
+use crate::credentials::{
+    self, ClientParts, CredentialError, IdentityParts, PskParts, Source, Trusted,
+};
+use crate::enums::VerifyMode;
+use crate::options::DtlsOptions;
+use crate::saved::Saved;
+use crate::settings;
+
+type Result<T> = std::result::Result<T, CredentialError>;
+
+/// What is wrong with `property`.
+fn unusable(property: &str, why: impl Into<String>) -> CredentialError {
+    CredentialError::Property(property.to_owned(), why.into())
+}
+
+/// Names the property that `result` is about.
+pub(crate) fn of<T, E: ToString>(property: &str, result: std::result::Result<T, E>) -> Result<T> {
+    result.map_err(|why| unusable(property, why.to_string()))
+}
+
+/// The configuration of a server by `setup_with_options`.
+pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
+    let options = options.ok_or(CredentialError::NoDtlsOptions)?;
+    let options = options.bind();
+    for (property, is_set) in [
+        ("psk_identity", !options.psk_identity.is_empty()),
+        ("psk_key", !options.psk_key.is_empty()),
+    ] {
+        if is_set {
+            return Err(unusable(property, "it is for clients; a server has psk_keys"));
+        }
+    }
+    let psk_keys = psk_keys(&options.psk_keys)?;
+    let config = match (identity(&options)?, psk_keys) {
+        (Some(identity), None) => ServerConfig::new(&identity.build()?)?,
+        (Some(identity), Some(keys)) => {
+            of("psk_keys", ServerConfig::new(&identity.build()?)?.with_psk(keys))?
+        }
+        (None, Some(keys)) => of("psk_keys", ServerConfig::with_psk_only(keys))?,
+        (None, None) => {
+            return Err(unusable(
+                "private_key",
+                "a server needs a key and a certificate, or psk_keys",
+            ));
+        }
+    };
+    let config = of("verify_mode", config.with_verification(client_verification(&options)?))?;
+    let mut config =
+        config.with_limits(limits(&options)?).with_resumption(options.session_resumption)?;
+    config = of(
+        "max_pending_handshakes",
+        config.with_max_pending_handshakes(
+            usize::try_from(options.max_pending_handshakes).unwrap_or_default(),
+        ),
+    )?;
+    for (name, value) in options.server_identities.iter_shared() {
+        let property = format!("server_identities[\"{name}\"]");
+        let other = value.try_to::<Gd<DtlsOptions>>();
+        let other = other.map_err(|_| unusable(&property, "it is not a DTLSOptions"))?;
+        let other = other.bind();
+        if let Some(set) = more_than_an_identity(&other) {
+            let why = format!("only key, certificate and chain can be set in it, but {set} is");
+            return Err(unusable(&property, why));
+        }
+        let Some(identity) = of(&property, identity(&other))? else {
+            return Err(unusable(&property, "it has no key and no certificate"));
+        };
+        let name = of(&property, PeerName::parse(&name.to_string()))?;
+        let identity = of(&property, identity.build())?;
+        config = of(&property, config.with_server_identity(name, &identity))?;
+    }
+    if let Some(alpn) = alpn(&strings(&options.alpn_protocols))? {
+        config = config.with_alpn(alpn)?;
+    }
+    if let Some(suites) = cipher_suites(&options.cipher_suites.to_string())? {
+        config = of("cipher_suites", config.with_cipher_suites(suites))?;
+    }
+    if !options.ticket_keys.is_empty() {
+        if !options.session_resumption {
+            let why = "session_resumption is off, so there is nothing to seal";
+            return Err(unusable("ticket_keys", why));
+        }
+        let keys: Vec<_> = options.ticket_keys.iter_shared().map(|key| key.to_vec()).collect();
+        let keys = of("ticket_keys", SharedTicketKeys::new(&keys))?;
+        config = of("ticket_keys", config.with_ticket_keys(keys))?;
+    }
+    if let Some(log) = key_log(&options.key_log_path.to_string())? {
+        config = config.with_key_log(log)?;
+    }
+    Ok(config)
+}
+
+/// What is set in `options` besides what one identity consists of.
+fn more_than_an_identity(options: &DtlsOptions) -> Option<&'static str> {
+    let set = [
+        ("server_identities", !options.server_identities.is_empty()),
+        ("verify_mode", options.verify_mode != VerifyMode::Default),
+        ("trusted_ca", options.trusted_ca.is_some()),
+        ("trusted_ca_pem", !options.trusted_ca_pem.is_empty()),
+        ("pinned_sha256", !options.pinned_sha256.is_empty()),
+        ("crl_pem", !options.crl_pem.is_empty()),
+        ("psk_identity", !options.psk_identity.is_empty()),
+        ("psk_key", !options.psk_key.is_empty()),
+        ("psk_keys", !options.psk_keys.is_empty()),
+        ("alpn_protocols", !options.alpn_protocols.is_empty()),
+        ("cipher_suites", !options.cipher_suites.is_empty()),
+        ("mtu", options.mtu != DtlsOptions::DEFAULT_MTU),
+        ("handshake_timeout", options.handshake_timeout != DtlsOptions::DEFAULT_HANDSHAKE_TIMEOUT),
+        ("idle_timeout", options.idle_timeout != DtlsOptions::DEFAULT_IDLE_TIMEOUT),
+        (
+            "max_pending_handshakes",
+            options.max_pending_handshakes != DtlsOptions::DEFAULT_MAX_PENDING_HANDSHAKES,
+        ),
+        ("session_resumption", !options.session_resumption),
+        ("ticket_keys", !options.ticket_keys.is_empty()),
+        ("key_log_path", !options.key_log_path.is_empty()),
+    ];
+    set.into_iter().find_map(|(property, is_set)| is_set.then_some(property))
+}
+
+/// What a server asks of its clients.
+fn client_verification(options: &DtlsOptions) -> Result<ClientVerification> {
+    let given = given(options)?;
+    let make: fn(Trust) -> ClientVerification = match options.verify_mode {
+        VerifyMode::Default | VerifyMode::None => {
+            let why = "a server asks for no certificate unless verify_mode is VERIFY_OPTIONAL or \
+                       VERIFY_REQUIRED, so it would not be looked at";
+            return match given.first_set() {
+                Some(property) => Err(unusable(property, why)),
+                None => Ok(ClientVerification::Nothing),
+            };
+        }
+        VerifyMode::Optional => ClientVerification::Optional,
+        VerifyMode::Required => ClientVerification::Required,
+    };
+    if given.trusted.is_empty() && given.pins.is_empty() {
+        let why = "a server that verifies its clients needs trusted_ca or pinned_sha256";
+        return Err(unusable("verify_mode", why));
+    }
+    let anchors = credentials::anchors_of(&given.trusted)?;
+    let trust = credentials::trust(anchors, &given.pins, &given.crl)?;
+    Ok(trust.map_or(ClientVerification::Nothing, make))
+}
+
+/// The parts of a client's configuration by `connect_with_options`.
+pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Result<ClientParts> {
+    let options = options.ok_or(CredentialError::NoDtlsOptions)?;
+    let options = options.bind();
+    for (property, is_set) in [
+        ("psk_keys", !options.psk_keys.is_empty()),
+        ("server_identities", !options.server_identities.is_empty()),
+        ("ticket_keys", !options.ticket_keys.is_empty()),
+    ] {
+        if is_set {
+            return Err(unusable(property, "it is for servers"));
+        }
+    }
+    if options.verify_mode == VerifyMode::Optional {
+        let why = "VERIFY_OPTIONAL is for servers, whose clients need not have a certificate";
+        return Err(unusable("verify_mode", why));
+    }
+    let name = credentials::host_name_of(host_name)?;
+    let given = given(&options)?;
+    let identity = identity(&options)?;
+    let psk = psk(&options)?;
+    if psk.is_some() {
+        if options.verify_mode == VerifyMode::Required {
+            let why = "with a pre-shared key there is no certificate to verify; leave it at \
+                       VERIFY_DEFAULT, or leave psk_identity and psk_key empty";
+            return Err(unusable("verify_mode", why));
+        }
+        let unused = given.first_set().or(identity.is_some().then_some("certificate"));
+        if let Some(property) = unused {
+            let why =
+                "with a pre-shared key there are no certificates, so it would not be looked at";
+            return Err(unusable(property, why));
+        }
+    }
+    let trusted = match options.verify_mode {
+        _ if psk.is_some() => Trusted::Nothing,
+        VerifyMode::None => {
+            let unused = match (given.trusted.is_empty(), given.pins.is_empty()) {
+                (false, _) => given.first_set(),
+                (true, true) if !given.crl.is_empty() => Some("crl_pem"),
+                (true, _) => None,
+            };
+            if let Some(property) = unused {
+                return Err(unusable(property, "with VERIFY_NONE it would not be looked at"));
+            }
+            Trusted::Nothing
+        }
+        _ if !given.trusted.is_empty() => Trusted::Given(given.trusted),
+        _ if name.is_some() => credentials::default_trust(),
+        _ if !given.pins.is_empty() => Trusted::Nothing,
+        _ => {
+            let why = "without a host name, a client needs trusted_ca or pinned_sha256: a valid chain \
+                       alone proves only that someone has a certificate";
+            return Err(unusable("verify_mode", why));
+        }
+    };
+    Ok(ClientParts {
+        trusted,
+        verify_name: name.is_some(),
+        name,
+        limits: limits(&options)?,
+        identity,
+        pins: given.pins,
+        crl: given.crl,
+        psk,
+        alpn: strings(&options.alpn_protocols),
+        suites: options.cipher_suites.to_string(),
+        resumption: options.session_resumption,
+        key_log: options.key_log_path.to_string(),
+    })
+}
+
+/// What certificates of the other side are held against.
+struct Given {
+    trusted: Vec<Source>,
+    pins: Vec<String>,
+    crl: String,
+    /// Whether the first of `trusted` is `trusted_ca`.
+    has_resource: bool,
+}
+
+impl Given {
+    /// The first property that is set.
+    fn first_set(&self) -> Option<&'static str> {
+        if self.has_resource {
+            Some("trusted_ca")
+        } else if !self.trusted.is_empty() {
+            Some("trusted_ca_pem")
+        } else if !self.pins.is_empty() {
+            Some("pinned_sha256")
+        } else {
+            (!self.crl.is_empty()).then_some("crl_pem")
+        }
+    }
+}
+
+fn given(options: &DtlsOptions) -> Result<Given> {
+    let mut trusted = Vec::new();
+    if let Some(certificate) = &options.trusted_ca {
+        trusted.push(Source::Resource(Saved::new(certificate, "trusted_ca")?));
+    }
+    let has_resource = !trusted.is_empty();
+    if !options.trusted_ca_pem.is_empty() {
+        trusted.push(Source::pem("trusted_ca_pem", &options.trusted_ca_pem));
+    }
+    let (pins, crl) = (strings(&options.pinned_sha256), options.crl_pem.to_string());
+    Ok(Given { trusted, pins, crl, has_resource })
+}
+
+/// Key and certificates, if there are any.
+fn identity(options: &DtlsOptions) -> Result<Option<IdentityParts>> {
+    let both = |one: &str, other| unusable(other, format!("{one} is set as well; one is enough"));
+    let pem = options.private_key_pem.to_string();
+    let (key, key_property) = match &options.private_key {
+        Some(_) if !pem.is_empty() => return Err(both("private_key", "private_key_pem")),
+        Some(key) => {
+            let key = of("private_key", credentials::private_key(Some(key.clone())))?;
+            (Some(key), "private_key")
+        }
+        None => ((!pem.is_empty()).then_some(pem), "private_key_pem"),
+    };
+    let passphrase = options.private_key_passphrase.to_string();
+    if !passphrase.is_empty() && key_property != "private_key_pem" {
+        let why = "the engine has decrypted private_key already; leave it empty";
+        return Err(unusable("private_key_passphrase", why));
+    }
+    let mut certificates = Vec::new();
+    match &options.certificate {
+        Some(_) if !options.certificate_pem.is_empty() => {
+            return Err(both("certificate", "certificate_pem"));
+        }
+        Some(certificate) => {
+            certificates.push(Source::Resource(Saved::new(certificate, "certificate")?));
+        }
+        None if !options.certificate_pem.is_empty() => {
+            certificates.push(Source::pem("certificate_pem", &options.certificate_pem));
+        }
+        None => {}
+    }
+    match (&key, certificates.is_empty()) {
+        (None, true) => {
+            let alone = [
+                ("chain", options.chain.is_some()),
+                ("private_key_passphrase", !passphrase.is_empty()),
+            ];
+            return match alone.into_iter().find(|(_, is_set)| *is_set) {
+                Some((property, _)) => {
+                    Err(unusable(property, "there is no key and no certificate that it belongs to"))
+                }
+                None => Ok(None),
+            };
+        }
+        (None, false) => return Err(unusable("private_key", "the certificate needs its key")),
+        (Some(_), true) => return Err(unusable("certificate", "the key needs its certificate")),
+        (Some(_), false) => {}
+    }
+    if let Some(chain) = &options.chain {
+        certificates.push(Source::Resource(Saved::new(chain, "chain")?));
+    }
+    let key = key.unwrap_or_default();
+    Ok(Some(IdentityParts { key, key_property, passphrase, certificates }))
+}
+
+/// A client's pre-shared key, if it has one.
+fn psk(options: &DtlsOptions) -> Result<Option<PskParts>> {
+    let (identity, key) = (options.psk_identity.to_string(), options.psk_key.to_vec());
+    match (identity.is_empty(), key.is_empty()) {
+        (true, true) => Ok(None),
+        (true, false) => Err(unusable("psk_identity", "psk_key needs a name")),
+        (false, true) => Err(unusable("psk_key", "psk_identity needs a key")),
+        (false, false) => Ok(Some(PskParts { identity, key })),
+    }
+}
+
+/// A server's pre-shared keys, if it has any.
+fn psk_keys(given: &VarDictionary) -> Result<Option<PskKeys>> {
+    if given.is_empty() {
+        return Ok(None);
+    }
+    let keys = PskKeys::new();
+    for (identity, key) in given.iter_shared() {
+        let property = format!("psk_keys[\"{identity}\"]");
+        let identity = identity.try_to_relaxed::<GString>();
+        let identity = identity.map_err(|_| unusable(&property, "its name is not a String"))?;
+        // A conversion would make an empty array of a String.
+        if key.get_type() != VariantType::PACKED_BYTE_ARRAY {
+            return Err(unusable(&property, "its key is not a PackedByteArray"));
+        }
+        let key = of(&property, key.try_to::<PackedByteArray>())?;
+        of(&property, keys.set(&identity.to_string(), key.as_slice()))?;
+    }
+    Ok(Some(keys))
+}
+
+fn limits(options: &DtlsOptions) -> Result<Limits> {
+    let mut limits = credentials::limits()?;
+    if options.mtu != DtlsOptions::DEFAULT_MTU {
+        limits = of("mtu", limits.with_mtu(u32::try_from(options.mtu).unwrap_or_default()))?;
+    }
+    let seconds = |property, value: f64| {
+        let duration = Duration::try_from_secs_f64(value);
+        of(property, duration.map_err(|_| format!("{value} s is not a time")))
+    };
+    let handshake_timeout = seconds("handshake_timeout", options.handshake_timeout)?;
+    let idle_timeout = seconds("idle_timeout", options.idle_timeout)?;
+    limits = of("handshake_timeout", limits.with_handshake_timeout(handshake_timeout))?;
+    Ok(limits.with_idle_timeout((!idle_timeout.is_zero()).then_some(idle_timeout)))
+}
+
+fn strings(given: &PackedStringArray) -> Vec<String> {
+    given.as_slice().iter().map(GString::to_string).collect()
+}
+
+/// The pins, if there are any.
+pub(crate) fn pins(pins: &[String]) -> Result<Option<Pins>> {
+    if pins.is_empty() {
+        return Ok(None);
+    }
+    of("pinned_sha256", Pins::parse(pins.iter().map(String::as_str))).map(Some)
+}
+
+/// The revocation lists, if there are any.
+pub(crate) fn revocation_lists(pem: &str) -> Result<Option<RevocationLists>> {
+    if pem.is_empty() {
+        return Ok(None);
+    }
+    of("crl_pem", RevocationLists::parse(pem.as_bytes())).map(Some)
+}
+
+/// The protocols, if there are any.
+pub(crate) fn alpn(protocols: &[String]) -> Result<Option<Alpn>> {
+    if protocols.is_empty() {
+        return Ok(None);
+    }
+    of("alpn_protocols", Alpn::new(protocols.iter().map(String::as_str))).map(Some)
+}
+
+/// The cipher suites, if they were chosen.
+pub(crate) fn cipher_suites(list: &str) -> Result<Option<CipherSuites>> {
+    if list.is_empty() {
+        return Ok(None);
+    }
+    of("cipher_suites", CipherSuites::parse(list)).map(Some)
+}
+
+/// The key log at `path`, if there is to be one.
+pub(crate) fn key_log(path: &str) -> Result<Option<KeyLog>> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    if !Os::singleton().is_debug_build() && !settings::allows_key_log() {
+        let why = format!(
+            "it is refused in a release build, because who has that file can read everything; the \
+             project setting {} allows it",
+            settings::ALLOW_KEY_LOG
+        );
+        return Err(unusable("key_log_path", why));
+    }
+    let file = open_key_log(path).map_err(|why| {
+        unusable("key_log_path", format!("the file {path} cannot be written ({why})"))
+    })?;
+    let file = Mutex::new(file);
+    Ok(Some(KeyLog::new(move |line| {
+        // A line that cannot be written is missed by whoever reads the file.
+        let _lost = file.lock().write_all(format!("{line}\n").as_bytes());
+    })))
+}
+
+fn open_key_log(path: &str) -> io::Result<File> {
+    let path = ProjectSettings::singleton().globalize_path(path).to_string();
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -1,0 +1,231 @@
+//! `DTLSOptions`.
+#![allow(unreachable_pub)] // The accessors that gdext makes.
+
+use godot::builtin::{Array, GString, PackedByteArray, PackedStringArray, VarDictionary};
+use godot::classes::{CryptoKey, TlsOptions, X509Certificate};
+use godot::obj::{Gd, GodotClass, NewGd};
+use godot::register::godot_api;
+
+use crate::enums::VerifyMode;
+use crate::names::class;
+
+class! { options,
+
+/// What one side of a connection shows and demands, with everything that [TLSOptions] does not have:
+/// client certificates, pins, revocation lists, pre-shared keys, ALPN, several host names on one
+/// server, session tickets, limits.
+///
+/// Used by [code]DTLSServerOpenSSL.setup_with_options()[/code] and
+/// [code]PacketPeerDTLSOpenSSL.connect_with_options()[/code]. The properties are read once, at that
+/// call, which returns an error and names the property when one cannot be used: nothing falls back to
+/// something weaker. To change something later, make that call again.
+///
+/// It is a [Resource]: it can be edited in the Inspector and saved. What is PEM text is saved with it;
+/// keys and certificates that are resources have to be files, since the engine saves an object without
+/// a [member Resource.resource_path] empty.
+///
+/// A server that lets only its own players in, and a client of it that knows the server by its
+/// fingerprint:
+///
+/// ```gdscript
+/// var server_options := DTLSOptions.new()
+/// server_options.private_key = load("res://server.key")
+/// server_options.certificate = load("res://server.crt")
+/// server_options.verify_mode = DTLSOptions.VERIFY_REQUIRED
+/// server_options.trusted_ca = load("res://players_ca.crt")
+///
+/// var client_options := DTLSOptions.new()
+/// client_options.private_key = load("user://player.key")
+/// client_options.certificate = load("user://player.crt")
+/// client_options.pinned_sha256 = ["sha256:3f0a..."]
+/// ```
+///
+/// [b]Note:[/b] What a game exports, its players can read. Private keys of servers, pre-shared keys and
+/// ticket keys do not belong into it.
+pub(crate) struct DtlsOptions {
+    /// The private key that belongs to [member certificate]. A server needs one, unless it has
+    /// [member psk_keys]; a client needs one only if its server asks for a certificate.
+    #[export_group(name = "Identity")]
+    #[export]
+    pub(crate) private_key: Option<Gd<CryptoKey>>,
+    /// The certificate that is shown to the other side, which may have the intermediate certificates
+    /// behind it.
+    #[export]
+    pub(crate) certificate: Option<Gd<X509Certificate>>,
+    /// Further intermediate certificates, which are sent with [member certificate].
+    #[export]
+    pub(crate) chain: Option<Gd<X509Certificate>>,
+    /// The private key as PEM text, in place of [member private_key]; it may be encrypted, see
+    /// [member private_key_passphrase].
+    #[export(multiline)]
+    pub(crate) private_key_pem: GString,
+    /// The certificate as PEM text, in place of [member certificate]: the own one first, then the
+    /// intermediates.
+    #[export(multiline)]
+    pub(crate) certificate_pem: GString,
+    /// What [member private_key_pem] is encrypted with, if it is.
+    #[export]
+    #[var(hint = PASSWORD, usage_flags = [DEFAULT])]
+    pub(crate) private_key_passphrase: GString,
+    /// A server's further certificates, by the host name that a client asks for (SNI, RFC 6066): a
+    /// [Dictionary] of host names and [DTLSOptions], in which key, certificate and chain are set and
+    /// nothing else. A client that asks for another name, or for none, is shown the server's own.
+    #[export]
+    pub(crate) server_identities: VarDictionary,
+
+    /// How the certificate of the other side is treated.
+    #[export_group(name = "Verification")]
+    #[export]
+    #[init(val = VerifyMode::Default)]
+    pub(crate) verify_mode: VerifyMode,
+    /// Whom to trust: an authority, or the other side's own certificate, or a bundle of several. If
+    /// this and [member trusted_ca_pem] are empty, a client trusts what the project setting
+    /// [code]network/tls/certificate_bundle_override[/code] or else the system has; a server has to be
+    /// given something.
+    #[export]
+    pub(crate) trusted_ca: Option<Gd<X509Certificate>>,
+    /// Whom to trust, as PEM text; added to [member trusted_ca].
+    #[export(multiline)]
+    pub(crate) trusted_ca_pem: GString,
+    /// The only certificates that the other side may have, by their digests. One of them has to fit.
+    /// Each is [code]sha256:[/code] and the SHA-256 of the certificate in hexadecimal digits, as browsers
+    /// and [code]openssl x509 -fingerprint -sha256[/code] show it, or [code]spki:[/code] and the SHA-256
+    /// of its public key in Base64 (RFC 7469), which stays the same when a certificate is renewed.
+    /// [code]DTLSCrypto.fingerprint()[/code] and [code]DTLSCrypto.spki_pin()[/code] make them.
+    ///
+    /// If [member trusted_ca] is set or a host name is given, these are needed as well as the pin.
+    /// Otherwise the pin alone suffices: the certificate may be self-signed, expired and for any name.
+    /// That is the simplest way to a server on a bare IP address. Pins count whatever
+    /// [member verify_mode] says.
+    #[export]
+    pub(crate) pinned_sha256: PackedStringArray,
+    /// Certificate revocation lists, as PEM text, from the authorities that sign the other side's
+    /// certificates. If there is one, the authority that signed the other side's certificate must have
+    /// a list here that is valid today; a certificate without one is refused, as is a revoked one.
+    #[export(multiline)]
+    pub(crate) crl_pem: GString,
+
+    /// A client's name for [member psk_key], of 1 to 128 bytes, which is sent unencrypted.
+    #[export_group(name = "Pre-shared key")]
+    #[export]
+    pub(crate) psk_identity: GString,
+    /// A key of at least 16 bytes that client and server have in common, for example one that a
+    /// matchmaker has given to both. A client with one needs no certificates and takes none: it offers
+    /// nothing but pre-shared keys. The bytes have to be random, see
+    /// [method Crypto.generate_random_bytes]; a password is no key.
+    #[export]
+    pub(crate) psk_key: PackedByteArray,
+    /// A server's keys: a [Dictionary] of identities ([String]) and keys ([PackedByteArray]). While the
+    /// server runs, [code]DTLSServerOpenSSL.set_psk()[/code] and
+    /// [code]DTLSServerOpenSSL.remove_psk()[/code] change them.
+    #[export]
+    pub(crate) psk_keys: VarDictionary,
+
+    /// The names of the protocols that can be spoken inside, such as [code]"mygame/2"[/code], the best
+    /// first (ALPN, RFC 7301). If both sides have some, they have to have one in common. The server's
+    /// order counts.
+    #[export_group(name = "Protocol")]
+    #[export]
+    pub(crate) alpn_protocols: PackedStringArray,
+    /// The cipher suites to use, as a list in OpenSSL's notation, such as
+    /// [code]"ECDHE+AESGCM"[/code]. It can only narrow what is allowed anyway: authenticated encryption
+    /// with forward secrecy. Empty: all of these, the fastest first.
+    #[export]
+    pub(crate) cipher_suites: GString,
+    /// Largest datagram of a handshake, in bytes of UDP payload, from 508 to 8,972. 0: as the project
+    /// setting [code]dtls/network/mtu[/code] says.
+    #[export(range = (0.0, 8972.0, 1.0, suffix = "bytes"))]
+    #[init(val = Self::DEFAULT_MTU)]
+    pub(crate) mtu: i64,
+    /// How long a handshake may take, in seconds, from 1 to 300.
+    #[export(range = (1.0, 300.0, 0.1, suffix = "s"))]
+    #[init(val = Self::DEFAULT_HANDSHAKE_TIMEOUT)]
+    pub(crate) handshake_timeout: f64,
+    /// After how many seconds without a packet from the other side a connection is over. 0: never.
+    #[export(range = (0.0, 3600.0, 0.1, or_greater, suffix = "s"))]
+    #[init(val = Self::DEFAULT_IDLE_TIMEOUT)]
+    pub(crate) idle_timeout: f64,
+    /// How many handshakes of a server may be unfinished at a time. When there are more, the oldest is
+    /// given up.
+    #[export(range = (1.0, 65536.0, 1.0, or_greater))]
+    #[init(val = Self::DEFAULT_MAX_PENDING_HANDSHAKES)]
+    pub(crate) max_pending_handshakes: i64,
+
+    /// Whether connections may go on with the session of an earlier one, which takes a fraction of the
+    /// time.
+    #[export_group(name = "Sessions")]
+    #[export]
+    #[init(val = true)]
+    pub(crate) session_resumption: bool,
+    /// Keys of 80 random bytes with which a server seals the sessions that its clients keep, so that
+    /// several processes with the same keys and the same options can resume each other's sessions. New
+    /// sessions are sealed with the first; all of them are opened. Empty: the server makes keys of its
+    /// own and changes them every hour. Who has one of these keys can read what was resumed with it, so
+    /// change them often: put a new one in front every hour and drop the oldest.
+    #[export]
+    pub(crate) ticket_keys: Array<PackedByteArray>,
+
+    /// A file to which the secrets of every connection are added, by which Wireshark can decrypt
+    /// recorded traffic (the NSS key log format). For finding bugs only: who has the file can read
+    /// everything. Refused in exported release builds, unless the project setting
+    /// [code]dtls/debug/allow_key_log[/code] is on.
+    #[export_group(name = "Debug")]
+    #[export]
+    pub(crate) key_log_path: GString,
+}}
+
+impl DtlsOptions {
+    /// As the project setting says.
+    pub(crate) const DEFAULT_MTU: i64 = 0;
+    /// Seconds.
+    pub(crate) const DEFAULT_HANDSHAKE_TIMEOUT: f64 = 30.0;
+    /// Never.
+    pub(crate) const DEFAULT_IDLE_TIMEOUT: f64 = 0.0;
+    pub(crate) const DEFAULT_MAX_PENDING_HANDSHAKES: i64 = 256;
+}
+
+#[godot_api]
+impl DtlsOptions {
+    /// The same as [param tls_options] say, to be refined. Returns null, with an error on the console,
+    /// for what cannot be expressed: options of [method TLSOptions.client] with another common name
+    /// (pass it as host name to [code]connect_with_options()[/code]), and options of
+    /// [method TLSOptions.client_unsafe] with a certificate (set [member trusted_ca] and pass no host
+    /// name).
+    #[func]
+    fn from_tls_options(tls_options: Option<Gd<TlsOptions>>) -> Option<Gd<Self>> {
+        let convert = || {
+            let given = tls_options.ok_or("the TLS options are null")?;
+            let mut made = Self::new_gd();
+            let mut options = made.bind_mut();
+            if given.is_server() {
+                options.private_key = given.get_private_key();
+                options.certificate = given.get_own_certificate();
+            } else if given.is_unsafe_client() {
+                if given.get_trusted_ca_chain().is_some() {
+                    return Err(
+                        "a chain that is verified without a name is what trusted_ca means \
+                                when no host name is passed to connect_with_options()",
+                    );
+                }
+                options.verify_mode = VerifyMode::None;
+            } else {
+                if !given.get_common_name_override().is_empty() {
+                    return Err(
+                        "the name that the certificate has to be for is what is passed to \
+                                connect_with_options()",
+                    );
+                }
+                options.trusted_ca = given.get_trusted_ca_chain();
+            }
+            drop(options);
+            Ok(made)
+        };
+        match convert() {
+            Ok(made) => Some(made),
+            Err(why) => {
+                log::error!("{}.from_tls_options: {why}.", Self::class_id());
+                None
+            }
+        }
+    }
+}
