@@ -43,7 +43,7 @@ class! { crypto,
 /// Certificates are valid from a day before they were made on, since clocks differ. What cannot be made is
 /// null (or empty), with an error on the console that says why.
 ///
-/// In the editor, Project > Tools > "DTLS: Generate Certificate..." does the first of these, if the plugin
+/// In the editor, Project > Tools > "DTLS: generate certificate..." does the first of these, if the plugin
 /// is enabled in the project settings.
 pub(crate) struct DtlsCrypto {}}
 
@@ -125,7 +125,8 @@ impl DtlsCrypto {
     /// 1 to 64 characters, which becomes the common name. A client's certificate is refused when a server
     /// shows it, and the other way round.
     ///
-    /// It is valid for [param days], 1 to 3,650, and not for longer than that of the authority.
+    /// It is valid for [param days], 1 to 3,650, which must not end after the authority's own certificate
+    /// does.
     #[func]
     fn issue_certificate(
         ca_key: Option<Gd<CryptoKey>>,

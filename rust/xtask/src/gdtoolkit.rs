@@ -17,7 +17,7 @@ const MINOR: &str = "4.5.";
 pub(crate) fn check() -> Result<Counts> {
     let scripts = scripts()?;
     if scripts.is_empty() {
-        bail!("there is no GDScript in godot_project/");
+        bail!("there is no GDScript");
     }
     let tools = Tools::find()?;
     let mut clean = true;
@@ -36,9 +36,8 @@ pub(crate) fn check() -> Result<Counts> {
 fn scripts() -> Result<Vec<String>> {
     let mut files = workspace::files()?;
     files.retain(|file| {
-        file.starts_with("godot_project/")
-            && !file.starts_with("godot_project/addons/")
-            && file.ends_with(".gd")
+        let ours = ["godot_project/", "addons/"].iter().any(|folder| file.starts_with(folder));
+        ours && !file.starts_with("godot_project/addons/") && file.ends_with(".gd")
     });
     Ok(files)
 }

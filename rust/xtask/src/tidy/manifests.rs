@@ -14,6 +14,7 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
         .map(|path| Finding::new(path, 1, "is missing"))
         .collect();
     findings.extend(versions(files));
+    findings.extend(plugin_version(files));
     findings.extend(engine_versions(files));
     findings.extend(core_is_free_of_the_engine(files));
     findings
@@ -37,6 +38,18 @@ fn versions(files: &Files) -> Option<Finding> {
         )),
         None => Some(Finding::new("Cargo.toml", 1, "has no workspace.package.version")),
     }
+}
+
+/// The editor shows the version that the workspace has.
+fn plugin_version(files: &Files) -> Option<Finding> {
+    const PLUGIN: &str = "addons/dtls/plugin.cfg";
+    let plugin: Table = files.get(PLUGIN)?.parse().ok()?;
+    let workspace = string(&parse(files, "Cargo.toml")?, &["workspace", "package", "version"])?;
+    let version = string(&plugin, &["plugin", "version"]).unwrap_or_default();
+    (version != workspace).then(|| {
+        let what = format!("has the version {version:?}, but Cargo.toml has {workspace}");
+        Finding::new(PLUGIN, 1, what)
+    })
 }
 
 /// The manifest asks for the engine whose API the library is built with.
@@ -128,6 +141,7 @@ mod tests {
                 "CHANGELOG.md",
                 "# Changes\n\n## [Unreleased]\n\n## [1.2.3] - 2026-01-01\n\n## [1.2.2]\n",
             ),
+            ("addons/dtls/plugin.cfg", "[plugin]\nversion=\"1.2.3\"\n"),
             ("dtls.gdextension", "[configuration]\ncompatibility_minimum = \"4.3\"\n"),
             ("rust/dtls-godot/Cargo.toml", "[features]\ndefault = [\"api-4-3\"]\n"),
             ("rust/dtls-core/Cargo.toml", "[dependencies]\nlog = \"1\"\n"),
@@ -162,8 +176,17 @@ mod tests {
     #[test]
     fn an_undescribed_version_is_found() {
         let newer = "[workspace.package]\nversion = \"1.3.0\"\n";
-        assert_eq!(found_after("Cargo.toml", Some(newer)), ["CHANGELOG.md"]);
+        let both = ["CHANGELOG.md", "addons/dtls/plugin.cfg"];
+        assert_eq!(found_after("Cargo.toml", Some(newer)), both);
         assert_eq!(found_after("Cargo.toml", Some("")), ["Cargo.toml"]);
+    }
+
+    #[test]
+    fn another_plugin_version_is_found() {
+        let plugin = "addons/dtls/plugin.cfg";
+        for text in ["[plugin]\nversion=\"1.2.2\"\n", "[plugin]\n"] {
+            assert_eq!(found_after(plugin, Some(text)), [plugin]);
+        }
     }
 
     #[test]
