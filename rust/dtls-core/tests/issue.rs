@@ -28,8 +28,11 @@ use support::pki;
 
 /// One key for all tests that do not care which.
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| generate(KeyKind::P256));
+/// A key of each kind. RSA keys take their time, under valgrind above all.
+static KEYS: LazyLock<Vec<SigningKey>> =
+    LazyLock::new(|| KeyKind::ALL.iter().map(|kind| generate(*kind)).collect());
 /// The private authority of a game.
-static GAME: LazyLock<Made> = LazyLock::new(|| Made::authority(KeyKind::P256));
+static GAME: LazyLock<Made> = LazyLock::new(|| Made::authority(generate(KeyKind::P256)));
 
 /// A key and what was issued for it.
 struct Made {
@@ -38,14 +41,12 @@ struct Made {
 }
 
 impl Made {
-    fn authority(kind: KeyKind) -> Self {
-        let key = generate(kind);
+    fn authority(key: SigningKey) -> Self {
         let pem = key.authority("A Game's CA", days(3650)).expect("a certificate");
         Self { key, pem }
     }
 
-    fn self_signed(kind: KeyKind, names: &[&str]) -> Self {
-        let key = generate(kind);
+    fn self_signed(key: SigningKey, names: &[&str]) -> Self {
         let pem = key.self_signed(&server(names), days(365)).expect("a certificate");
         Self { key, pem }
     }
@@ -151,8 +152,8 @@ fn alternatives(certificate: &X509) -> (Vec<String>, Vec<Vec<u8>>) {
 
 #[test]
 fn a_server_of_any_key_is_trusted_by_its_own_certificate() {
-    for kind in KeyKind::ALL {
-        let own = Made::self_signed(*kind, &["localhost", "127.0.0.1", "::1"]);
+    for key in &*KEYS {
+        let own = Made::self_signed(key.clone(), &["localhost", "127.0.0.1", "::1"]);
         for name in ["localhost", "127.0.0.1", "::1"] {
             let client = pki::client(&own.pem, name);
             Link::established(&own.server(), &client).assert_data_flows();
@@ -164,8 +165,8 @@ fn a_server_of_any_key_is_trusted_by_its_own_certificate() {
 
 #[test]
 fn an_authority_of_any_key_signs_servers_and_players() {
-    for kind in KeyKind::ALL {
-        let game = Made::authority(*kind);
+    for key in &*KEYS {
+        let game = Made::authority(key.clone());
         let (own, player) = (game.issue(&server(&["game.example"])), game.issue(&player("Anna")));
         let client = game.client("game.example", &player);
         Link::established(&game.demanding_server(&own), &client).assert_data_flows();
@@ -197,7 +198,7 @@ fn a_server_is_no_player() {
 fn signed_by(signer: &Made, name: &str) -> Made {
     let key = generate(KeyKind::P256);
     let mut forged = X509::builder().expect("OpenSSL works");
-    let genuine = Made::self_signed(KeyKind::P256, &[name]).x509();
+    let genuine = Made::self_signed(generate(KeyKind::P256), &[name]).x509();
     let pair = PKey::private_key_from_pem(key.to_pem().expect("PEM").as_bytes()).expect("a key");
     let signing = signer.key.to_pem().expect("PEM");
     let signing = PKey::private_key_from_pem(signing.as_bytes()).expect("a key");
@@ -218,7 +219,7 @@ fn signed_by(signer: &Made, name: &str) -> Made {
 
 #[test]
 fn neither_server_nor_player_is_an_authority() {
-    let alone = Made::self_signed(KeyKind::P256, &["game.example"]);
+    let alone = Made::self_signed(generate(KeyKind::P256), &["game.example"]);
     for (made, trusted) in [
         (GAME.issue(&server(&["game.example"])), &GAME.pem),
         (GAME.issue(&player("game.example")), &GAME.pem),
@@ -238,7 +239,7 @@ fn neither_server_nor_player_is_an_authority() {
 
 #[test]
 fn what_another_authority_issued_is_not_trusted() {
-    let other = Made::authority(KeyKind::P256);
+    let other = Made::authority(generate(KeyKind::P256));
     let own = other.issue(&server(&["game.example"]));
     let problem = problem(refusal(&own.server(), &pki::client(&GAME.pem, "game.example")));
     assert_eq!(problem, CertificateProblem::Untrusted);
@@ -246,7 +247,7 @@ fn what_another_authority_issued_is_not_trusted() {
 
 #[test]
 fn a_certificate_says_what_it_is_for_and_no_more() {
-    let alone = Made::self_signed(KeyKind::P256, &["game.example"]).x509();
+    let alone = Made::self_signed(generate(KeyKind::P256), &["game.example"]).x509();
     let own = GAME.issue(&server(&["game.example"])).x509();
     let player = GAME.issue(&player("Anna")).x509();
     let authority = GAME.x509();
@@ -316,7 +317,7 @@ fn it_is_valid_since_yesterday_for_so_many_days() {
 #[test]
 fn names_and_addresses_stand_where_they_belong() {
     let names = ["Game.Example.", "*.play.example", "192.0.2.1", "[2001:db8::1]"];
-    let own = Made::self_signed(KeyKind::P256, &names);
+    let own = Made::self_signed(generate(KeyKind::P256), &names);
     let (dns, addresses) = alternatives(&own.x509());
     assert_eq!(dns, ["game.example", "*.play.example"]);
     let v6: std::net::Ipv6Addr = "2001:db8::1".parse().expect("an address");
@@ -348,10 +349,10 @@ fn what_is_no_name_of_a_server_is_refused() {
 #[test]
 fn a_name_too_long_for_the_subject_still_counts() {
     let long = format!("{}.example", "a".repeat(60));
-    let own = Made::self_signed(KeyKind::P256, &[&long]);
+    let own = Made::self_signed(generate(KeyKind::P256), &[&long]);
     assert_eq!(common_name(&own.x509()), "DTLS server");
     Link::established(&own.server(), &pki::client(&own.pem, &long)).assert_data_flows();
-    let own = Made::self_signed(KeyKind::P256, &[&long, "short.example"]);
+    let own = Made::self_signed(generate(KeyKind::P256), &[&long, "short.example"]);
     assert_eq!(common_name(&own.x509()), "short.example");
 }
 
@@ -487,8 +488,8 @@ fn a_server_keeps_out_whom_its_authority_has_revoked() {
 fn only_one_s_own_certificates_can_be_revoked() {
     let own = GAME.issue(&player("Anna")).certificates();
     // An authority of the same name.
-    let foreign = Made::authority(KeyKind::P256).issue(&player("Anna")).certificates();
-    let alone = Made::self_signed(KeyKind::P256, &["game.example"]).certificates();
+    let foreign = Made::authority(generate(KeyKind::P256)).issue(&player("Anna")).certificates();
+    let alone = Made::self_signed(generate(KeyKind::P256), &["game.example"]).certificates();
     for other in [foreign, alone] {
         let refused = GAME.issuer().revoke(&[own.clone(), other], days(30)).err();
         assert_eq!(refused, Some(IssueError::NotIssuedHere(2)));
