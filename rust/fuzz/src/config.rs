@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dtls_core::{
-    Certificates, ClientConfig, ClientVerification, Failure, Identity, Limits, PeerName, Pins,
-    Reason, RevocationLists, ServerConfig, Trust, TrustAnchors, Verification,
+    Alpn, Certificates, CipherSuites, ClientConfig, ClientVerification, Failure, Identity, Limits,
+    PeerName, Pins, Reason, RevocationLists, ServerConfig, Trust, TrustAnchors, Verification,
 };
 use openssl::base64;
 
@@ -12,7 +12,8 @@ use crate::input::Input;
 use crate::pki::Pki;
 use crate::world::World;
 
-/// Certificates, keys, bundles, pins, revocation lists, names and limits. The first byte says which. What is accepted works:
+/// Certificates, keys, bundles, pins, revocation lists, names, cipher suites, protocols and limits. The
+/// first byte says which. What is accepted works:
 /// a server that was configured can be talked to, and what is wrong with it can be printed.
 pub fn config(input: &[u8]) {
     crate::begin();
@@ -34,6 +35,8 @@ pub fn config(input: &[u8]) {
             assert!(!connected || list == pki.list_der, "a list that was tampered with counts");
         }
         b'n' => name(&String::from_utf8_lossy(rest)),
+        b'C' => suites(&String::from_utf8_lossy(rest)),
+        b'A' => protocols(&String::from_utf8_lossy(rest)),
         _ => limits(rest),
     }
 }
@@ -173,6 +176,44 @@ fn name(text: &str) {
             assert_eq!(world.are_connected(), expected, "connected as {name}");
         }
         Err(error) => check_text(&error.to_string()),
+    }
+}
+
+/// A server and a client with the same cipher suites, if there are such.
+fn suites(list: &str) {
+    let suites = match CipherSuites::parse(list) {
+        Ok(suites) => suites,
+        Err(error) => return check_text(&error.to_string()),
+    };
+    let pki = Pki::get();
+    let server = pki.server.clone().with_cipher_suites(suites.clone());
+    let client = pki.client.clone().with_cipher_suites(suites);
+    match (server, client.and_then(|client| client.with_resumption(false))) {
+        (Ok(server), Ok(client)) => {
+            let mut world = World::new(server, &client);
+            world.run();
+            assert!(world.are_connected(), "{list}");
+            let suite = world.client.cipher_suite().expect("it is connected");
+            assert!(suite.starts_with("TLS_ECDHE_ECDSA_WITH_"), "{suite} of {list}");
+            assert!(suite.contains("_GCM_") || suite.contains("_POLY1305_"), "{suite} of {list}");
+        }
+        (Err(error), _) | (_, Err(error)) => check_text(&error.to_string()),
+    }
+}
+
+/// Protocols of a server, one a line, and a client that has the last of them.
+fn protocols(text: &str) {
+    let last = text.lines().last().unwrap_or_default();
+    match (Alpn::new(text.lines()), Alpn::new([last])) {
+        (Ok(all), Ok(last_alone)) => {
+            let pki = Pki::get();
+            let server = pki.server.clone().with_alpn(all).expect("OpenSSL works");
+            let client = pki.client.clone().with_alpn(last_alone).expect("OpenSSL works");
+            let mut world = World::new(server, &client);
+            world.run();
+            assert_eq!(world.client.alpn_protocol().as_deref(), Some(last));
+        }
+        (Err(error), _) | (_, Err(error)) => check_text(&error.to_string()),
     }
 }
 

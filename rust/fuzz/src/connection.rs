@@ -26,7 +26,7 @@ pub fn handshake(input: &[u8]) {
     }
     let server = world.server.as_ref();
     let last = if resumed { server.and_then(Session::failure) } else { world.client.failure() };
-    let timed_out = matches!(last, Some(Failure::TimedOut { .. }));
+    let timed_out = matches!(last, Some(Failure::TimedOut { .. } | Failure::PskNotProved { .. }));
     if world.are_connected() {
         world.check_that_packets_pass();
     } else if !interference.forged && !interference.closed && !world.was_idle {
@@ -42,7 +42,8 @@ pub fn established(input: &[u8]) {
     let mut world = begin(choice);
     world.run();
     assert!(world.are_connected(), "nobody was in the way");
-    assert_eq!(world.client.is_resumed(), choice & RESUMED != 0, "resumed");
+    let resumed = choice & RESUMED != 0 && choice & PRE_SHARED_KEY == 0;
+    assert_eq!(world.client.is_resumed(), resumed, "resumed");
 
     let interference = script::play(&mut world, &mut input, deliver_to_a_connection);
     world.settle();
@@ -81,6 +82,7 @@ const IDLE_TIMEOUT: u8 = 2;
 const TRUSTING: u8 = 4;
 const RESUMED: u8 = 8;
 const CLIENT_CERTIFICATE: u8 = 16;
+const PRE_SHARED_KEY: u8 = 32;
 
 /// A world in which a client's first datagram is on the wire.
 fn begin(choice: u8) -> World {
@@ -93,6 +95,7 @@ fn begin(choice: u8) -> World {
         limits = limits.with_idle_timeout(Some(Duration::from_secs(20)));
     }
     let (server, client) = match (choice & CLIENT_CERTIFICATE != 0, choice & TRUSTING != 0) {
+        _ if choice & PRE_SHARED_KEY != 0 => (&pki.keyed, &pki.with_key),
         (true, _) => (&pki.asking, &pki.identified),
         (false, true) => (&pki.server, &pki.trusting),
         (false, false) => (&pki.server, &pki.client),

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use dtls_core::{
-    Certificates, ClientConfig, ClientVerification, Identity, PeerName, ServerConfig, TrustAnchors,
-    Verification,
+    Certificates, ClientConfig, ClientVerification, Identity, PeerName, Psk, PskKeys, ServerConfig,
+    TrustAnchors, Verification,
 };
 use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
@@ -20,6 +20,8 @@ use openssl::x509::{
 };
 
 use crate::chance;
+
+const PSK: [u8; 16] = [7; 16];
 
 /// What the server of every run has, and its clients trust.
 pub(crate) struct Pki {
@@ -39,6 +41,10 @@ pub(crate) struct Pki {
     pub(crate) identified: ClientConfig,
     /// Takes whatever answers.
     pub(crate) trusting: ClientConfig,
+    /// The server, which has a key for one client too.
+    pub(crate) keyed: ServerConfig,
+    /// That client.
+    pub(crate) with_key: ClientConfig,
 }
 
 impl Pki {
@@ -76,6 +82,10 @@ fn make() -> Result<Pki, ErrorStack> {
     let player = certificates(&player.to_pem()?);
     let player = Identity::new(&player_key.private_key_to_pem_pkcs8()?, player).expect("a pair");
     let identified = client.clone().with_identity(&player);
+    let keys = PskKeys::new();
+    keys.set("player", &PSK).expect("a usable key");
+    let keyed = server.clone().with_psk(keys).expect("a usable configuration");
+    let psk = Psk::new("player", &PSK).expect("a usable key");
     Ok(Pki {
         key_der: key.private_key_to_pkcs8()?,
         key_pem,
@@ -87,6 +97,8 @@ fn make() -> Result<Pki, ErrorStack> {
         client,
         identified: identified.expect("a usable identity"),
         trusting: ClientConfig::new(Verification::Nothing, None).expect("a usable configuration"),
+        keyed,
+        with_key: ClientConfig::with_psk(psk, None).expect("a usable configuration"),
     })
 }
 
