@@ -158,6 +158,30 @@ fn an_identity_that_no_one_can_have_is_shown_cut() {
 }
 
 #[test]
+fn an_identity_that_is_none_ends_the_handshake() {
+    let long = [&300_u16.to_be_bytes()[..], &[b'x'; 300]].concat();
+    for body in [&b""[..], b"\0", b"\0\x09player", &long] {
+        let forged = body.to_vec();
+        let mut link = Link::new(&server(), &client());
+        link.each(move |_, datagram| {
+            let mut bytes = datagram.bytes.clone();
+            const KIND: u8 = records::CLIENT_KEY_EXCHANGE;
+            if records::message(&bytes) == Some(KIND) {
+                let first = records::split(&bytes)[0];
+                let (number, sequence) = (records::number(first), records::message_sequence(first));
+                let length = first.len();
+                bytes.splice(..length, records::handshake(number, KIND, sequence, &forged));
+            }
+            vec![bytes]
+        });
+        link.run();
+        let failure = link.server.session().failure().map(Failure::reason);
+        assert_eq!(failure, Some(Reason::Protocol), "{body:?}");
+        assert_eq!(link.client.status(), Status::Failed);
+    }
+}
+
+#[test]
 fn a_wrong_key_is_never_let_in_and_both_sides_say_what_it_may_be() {
     for server in [server(), both()] {
         let start = clock::elapsed();
