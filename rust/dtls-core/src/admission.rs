@@ -10,7 +10,7 @@ use std::sync::Arc;
 use openssl::ssl::{SslRef, SslVersion};
 use openssl::x509::X509VerifyResult;
 
-use crate::config::{ClientSettings, ServerSettings, Trust};
+use crate::config::{ClientSettings, KnownBy, ServerSettings};
 use crate::failure::Failure;
 use crate::psk::{Psk, PskKeys};
 use crate::suites::{self, Proof, Suite};
@@ -41,9 +41,9 @@ pub(crate) fn admit(ssl: &SslRef, expectation: &Expectation) -> Result<(), Failu
             Some(keys) => admit_client_by_psk(ssl, &settings.verification, keys),
             None => admit_client(ssl, &settings.verification),
         },
-        Expectation::Server(settings) => match &settings.trust {
-            Trust::Psk(psk) => admit_server_by_psk(ssl, psk),
-            Trust::Certificate(verification, _) => admit_server(ssl, verification),
+        Expectation::Server(settings) => match &settings.server {
+            KnownBy::Psk(psk) => admit_server_by_psk(ssl, psk),
+            KnownBy::Certificate(verification, _) => admit_server(ssl, verification),
         },
     }
 }

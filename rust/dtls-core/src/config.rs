@@ -219,8 +219,8 @@ impl ServerConfig {
     }
 
     /// The same server, whose tickets are sealed with these keys in place of its own. Servers with the
-    /// same keys resume each other's sessions, if they also have the same certificates and demand the same of
-    /// their clients.
+    /// same keys resume each other's sessions, if they also have the same certificates, cipher suites
+    /// and protocols, and demand the same of their clients.
     ///
     /// # Errors
     /// When OpenSSL fails.
@@ -274,7 +274,7 @@ pub struct ClientConfig {
 /// What the context of a client is made from.
 #[derive(Clone)]
 pub(crate) struct ClientSettings {
-    pub(crate) trust: Trust,
+    pub(crate) server: KnownBy,
     pub(crate) suites: CipherSuites,
     pub(crate) alpn: Option<Alpn>,
     pub(crate) resumption: bool,
@@ -283,7 +283,7 @@ pub(crate) struct ClientSettings {
 
 /// What a client knows its server by.
 #[derive(Clone)]
-pub(crate) enum Trust {
+pub(crate) enum KnownBy {
     /// Its certificate; and what the client shows in turn.
     Certificate(Verification, Option<Identity>),
     /// The key that both have.
@@ -298,22 +298,22 @@ impl ClientSettings {
 
     /// The name that the server's certificate has to be for, if any.
     pub(crate) fn name(&self) -> Option<&PeerName> {
-        match &self.trust {
-            Trust::Certificate(verification, _) => verification.name(),
-            Trust::Psk(_) => None,
+        match &self.server {
+            KnownBy::Certificate(verification, _) => verification.name(),
+            KnownBy::Psk(_) => None,
         }
     }
 
     fn proofs(&self) -> &'static [Proof] {
-        match self.trust {
-            Trust::Certificate(..) => &[Proof::Ecdsa, Proof::Rsa],
-            Trust::Psk(_) => &[Proof::Psk],
+        match self.server {
+            KnownBy::Certificate(..) => &[Proof::Ecdsa, Proof::Rsa],
+            KnownBy::Psk(_) => &[Proof::Psk],
         }
     }
 
     /// Sessions by a pre-shared key are not worth resuming.
     fn keeps_session(&self) -> bool {
-        self.resumption && matches!(self.trust, Trust::Certificate(..))
+        self.resumption && matches!(self.server, KnownBy::Certificate(..))
     }
 }
 
@@ -327,7 +327,7 @@ impl ClientConfig {
         verification: Verification,
         server_name: Option<PeerName>,
     ) -> Result<Self, ConfigError> {
-        Self::of(Trust::Certificate(verification, None), server_name)
+        Self::of(KnownBy::Certificate(verification, None), server_name)
     }
 
     /// A client whose server has the same key. It talks to no other, and resumes no session. A DNS
@@ -336,12 +336,12 @@ impl ClientConfig {
     /// # Errors
     /// When OpenSSL fails.
     pub fn with_psk(psk: Psk, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
-        Self::of(Trust::Psk(psk), server_name)
+        Self::of(KnownBy::Psk(psk), server_name)
     }
 
-    fn of(trust: Trust, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
+    fn of(server: KnownBy, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
         let settings = ClientSettings {
-            trust,
+            server,
             suites: CipherSuites::default(),
             alpn: None,
             resumption: true,
@@ -363,11 +363,11 @@ impl ClientConfig {
     /// When OpenSSL refuses it, for example an RSA key under 2,048 bits, and when the client has a
     /// pre-shared key.
     pub fn with_identity(self, identity: &Identity) -> Result<Self, ConfigError> {
-        let Trust::Certificate(verification, _) = &self.settings.trust else {
+        let KnownBy::Certificate(verification, _) = &self.settings.server else {
             return Err(ConfigError::PskWithCertificate);
         };
-        let trust = Trust::Certificate(verification.clone(), Some(identity.clone()));
-        self.with(|settings| settings.trust = trust)
+        let server = KnownBy::Certificate(verification.clone(), Some(identity.clone()));
+        self.with(|settings| settings.server = server)
     }
 
     /// The same client, with other cipher suites. The server chooses among them.

@@ -71,8 +71,8 @@ pub enum ConfigError {
     BadPskLength(usize),
     /// Clients with a pre-shared key show no certificate.
     #[error(
-        "a certificate cannot be required of clients where pre-shared keys are accepted: a client with a \
-         key shows none"
+        "a certificate cannot be required of clients where pre-shared keys are accepted: a client \
+         with a key shows none"
     )]
     PskWithRequiredCertificate,
     /// A client has a pre-shared key and a certificate.

@@ -66,19 +66,19 @@ const MOST_SHARED_KEYS: usize = 16;
 /// Ticket keys that several servers have in common, so that each resumes the sessions of the others.
 ///
 /// They do not change by themselves. Whoever has one can read what was said in every session that it
-/// has sealed, so give new ones from time to time, and keep the ones before until their sessions are
-/// over: that is an hour.
+/// has sealed, so give new ones from time to time, and keep the ones before for an hour, until their
+/// sessions are over.
 #[derive(Clone)]
 pub struct SharedTicketKeys(Arc<[TicketKey]>);
 
 impl SharedTicketKeys {
-    /// Keys of 80 random bytes each, in the layout of OpenSSL: 16 bytes of a name, which anyone can see,
-    /// 32 for HMAC-SHA256 and 32 for AES-256. The first seals tickets, and all of them open them. Who
-    /// shows a ticket of another than the first is given a new one.
+    /// Keys of 80 random bytes each, in the layout of OpenSSL: 16 bytes of a name, which anyone can
+    /// see, 32 for HMAC-SHA256 and 32 for AES-256. The first seals tickets, and all of them open them.
+    /// Who shows a ticket of another than the first is given a new one.
     ///
     /// # Errors
-    /// When there is none or more than 16, when one does not have 80 bytes or is not random, and when two
-    /// have the same name.
+    /// When there is none or more than 16, when one does not have 80 bytes or is not random, and when
+    /// two have the same name.
     pub fn new(keys: &[impl AsRef<[u8]>]) -> Result<Self, ConfigError> {
         if keys.is_empty() || keys.len() > MOST_SHARED_KEYS {
             return Err(ConfigError::TicketKeyCount(keys.len()));

@@ -12,9 +12,9 @@ use crate::input::Input;
 use crate::pki::Pki;
 use crate::world::World;
 
-/// Certificates, keys, bundles, pins, revocation lists, names, cipher suites, protocols and limits. The
-/// first byte says which. What is accepted works:
-/// a server that was configured can be talked to, and what is wrong with it can be printed.
+/// Certificates, keys, bundles, pins, revocation lists, names, cipher suites, protocols and limits.
+/// The first byte says which. What is accepted works: a server that was configured can be talked to,
+/// and what is wrong with it can be printed.
 pub fn config(input: &[u8]) {
     crate::begin();
     let pki = Pki::get();

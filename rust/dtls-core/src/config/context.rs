@@ -22,7 +22,7 @@ use crate::suites::{CipherSuites, Proof};
 use crate::verification::{self, ClientVerification};
 use crate::{alpn, cookie, ffi, key_log, psk, record, server_name, ticket};
 
-use super::{ClientSettings, ServerSettings, Trust};
+use super::{ClientSettings, KnownBy, ServerSettings};
 
 /// Curves for the key exchange, the fastest first.
 const GROUPS: &str = "X25519:P-256:P-384";
@@ -138,14 +138,14 @@ pub(super) fn of_client(settings: &ClientSettings) -> Result<SslContext, ConfigE
     if !settings.keeps_session() {
         context.set_options(SslOptions::NO_TICKET);
     }
-    match &settings.trust {
-        Trust::Certificate(verification, identity) => {
+    match &settings.server {
+        KnownBy::Certificate(verification, identity) => {
             if let Some(identity) = identity {
                 show(&mut context, identity)?;
             }
             verification::demand_of_server(&mut context, verification)?;
         }
-        Trust::Psk(psk) => psk::show(&mut context, psk),
+        KnownBy::Psk(psk) => psk::show(&mut context, psk),
     }
     if let Some(protocols) = &settings.alpn {
         alpn::offer(&mut context, protocols)?;
