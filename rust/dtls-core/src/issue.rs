@@ -30,6 +30,7 @@ use crate::error::{ConfigError, reason};
 use crate::ffi;
 use crate::named::named;
 use crate::peer_name::PeerName;
+use crate::pins;
 use crate::text::printable;
 
 pub use subject::Subject;
@@ -364,9 +365,8 @@ impl Authority {
 /// # Errors
 /// When OpenSSL cannot.
 pub fn fingerprint(certificates: &Certificates) -> Result<String, IssueError> {
-    let digest = certificates.first().digest(MessageDigest::sha256())?;
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{digits}"))
+    let [whole, _] = pins::both_of(certificates.first())?;
+    Ok(whole)
 }
 
 /// SHA-256 of the public key in the first of `certificates` (RFC 7469 section 2.4), as `spki:` and
@@ -375,9 +375,8 @@ pub fn fingerprint(certificates: &Certificates) -> Result<String, IssueError> {
 /// # Errors
 /// When OpenSSL cannot.
 pub fn spki_pin(certificates: &Certificates) -> Result<String, IssueError> {
-    let key = certificates.first().public_key()?.public_key_to_der()?;
-    let digest = openssl::sha::sha256(&key);
-    Ok(format!("spki:{}", openssl::base64::encode_block(&digest)))
+    let [_, key] = pins::both_of(certificates.first())?;
+    Ok(key)
 }
 
 /// A certificate with everything but an issuer and a signature.

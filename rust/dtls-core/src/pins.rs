@@ -105,6 +105,11 @@ impl fmt::Display for Pin {
     }
 }
 
+/// The pins that `certificate` matches: as a whole, and by its public key.
+pub(crate) fn both_of(certificate: &X509Ref) -> Result<[String; 2], ErrorStack> {
+    Ok(Pin::both_of(certificate)?.map(|pin| pin.to_string()))
+}
+
 /// The pin of `certificate` as a whole.
 pub(crate) fn fingerprint(certificate: &X509Ref) -> Option<String> {
     Pin::of_certificate(certificate).ok().map(|pin| pin.to_string())
