@@ -174,6 +174,14 @@ func test_gnutls_cli_that_asks_for_a_name() -> void:
 	equal(server_side().get_server_name(), "game.example")
 
 
+func test_gnutls_serv_with_a_name() -> void:
+	var port := Network.unused_port()
+	var more: PackedStringArray = ["--sni-hostname", "game.example", "--sni-hostname-fatal"]
+	run_gnutls_serv(port, x509_of("wrong_name") + more)
+	var client := check_as_server(port, OptionsSuite.client_options(), "game.example")
+	equal(client.get_server_name(), "game.example")
+
+
 func test_s_server_with_two_names() -> void:
 	var port := Network.unused_port()
 	var more: PackedStringArray = ["-servername", "game.example"]
@@ -197,6 +205,19 @@ func test_s_client_that_comes_back() -> void:
 	check_as_client(run_s_client(["-sess_in", file]), "CONNECTION ESTABLISHED")
 	equal(server_side().is_session_reused(), true, "the second time")
 	DirAccess.remove_absolute(file)
+
+
+func test_gnutls_cli_that_comes_back() -> void:
+	serve_by(OptionsSuite.server_options())
+	var program := run_gnutls_cli(["--resume"])
+	wait_for_output(program, "This is a resumed session")
+	var has_come_twice := func() -> bool: return network.accepted.size() == 2
+	if not wait_until("it has come twice", has_come_twice):
+		return
+	wait_for_status(network.accepted[1], CONNECTED)
+	equal(server_side().is_session_reused(), true, "the second time")
+	var speak := func() -> void: program.write_line("hello")
+	say_until("its line is there", speak, network.accepted[1].has_packets)
 
 
 func test_s_server_to_which_we_come_back() -> void:
@@ -239,6 +260,20 @@ func test_s_client_whose_certificate_is_revoked() -> void:
 	options.crl_pem = Pki.text("ca.crl")
 	serve_by(options)
 	check_s_client_is_refused(own_certificate("revoked_player"), "REASON_CERTIFICATE_REVOKED")
+
+
+func test_gnutls_cli_whose_certificate_is_revoked() -> void:
+	var options := asking_options()
+	options.crl_pem = Pki.text("ca.crl")
+	serve_by(options)
+	var more: PackedStringArray = ["--x509certfile", Pki.path("revoked_player.crt")]
+	more.append_array(["--x509keyfile", Pki.path("revoked_player.key")])
+	var program := run_gnutls_cli(more)
+	var is_over := func() -> bool:
+		return network.accepted.size() == 1 and network.accepted[0].is_over()
+	wait_until("the server has refused it", is_over, PROGRAM_PATIENCE)
+	equal(server_side().get_error_code(), PacketPeerDTLSOpenSSL.REASON_CERTIFICATE_REVOKED)
+	wait_for_output(program, "alert")
 
 
 # --- helpers ---

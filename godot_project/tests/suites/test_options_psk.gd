@@ -146,7 +146,7 @@ func test_keys_that_are_too_short() -> void:
 
 
 func test_identities_that_are_none() -> void:
-	check_connect_refused(having("x".repeat(129), secret()), "psk_key", "128 bytes")
+	check_connect_refused(having("x".repeat(129), secret()), "psk_identity", "128 bytes")
 	check_connect_refused(having("", secret()), "psk_identity", "needs a name")
 	check_connect_refused(having("match-17", PackedByteArray()), "psk_key", "needs a key")
 	check_setup_refused(serving({"": secret()}), 'psk_keys[""]', "it is empty")

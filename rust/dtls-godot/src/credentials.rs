@@ -356,7 +356,12 @@ impl ClientParts {
 
     fn build(&self) -> Result<ClientConfig, CredentialError> {
         let mut config = if let Some(PskParts { identity, key }) = &self.psk {
-            let psk = configuration::of("psk_key", Psk::new(identity, key))?;
+            let psk = Psk::new(identity, key);
+            let property = match &psk {
+                Err(ConfigError::BadPskIdentity { .. }) => "psk_identity",
+                _ => "psk_key",
+            };
+            let psk = configuration::of(property, psk)?;
             ClientConfig::with_psk(psk, self.name.clone())?
         } else {
             ClientConfig::new(self.verification()?, self.name.clone())?
