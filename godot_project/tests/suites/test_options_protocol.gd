@@ -264,6 +264,9 @@ func test_a_key_log() -> void:
 	var lines := FileAccess.get_file_as_string(LOG).split("\n", false)
 	equal(lines.size(), 3, "what was there stays")
 	equal(lines[1].to_lower(), lines[2].to_lower(), "both sides write the same")
+	DirAccess.remove_absolute(ProjectSettings.globalize_path(LOG))
+	completed(start_by(options))
+	contains(FileAccess.get_file_as_string(LOG), "CLIENT_RANDOM ")
 
 
 func test_a_key_log_that_cannot_be_written() -> void:

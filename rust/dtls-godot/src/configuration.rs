@@ -1,37 +1,21 @@
 //! `DTLSOptions`, made into what `dtls-core` takes. Every error names the property.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
 use std::time::Duration;
 
 use dtls_core::{
-    Alpn, CipherSuites, ClientVerification, KeyLog, Limits, PeerName, Pins, PskKeys,
-    RevocationLists, ServerConfig, SharedTicketKeys, Trust,
+    ClientVerification, Limits, PeerName, PskKeys, ServerConfig, SharedTicketKeys, Trust,
 };
 use godot::builtin::{GString, PackedByteArray, PackedStringArray, VarDictionary, VariantType};
-use godot::classes::{Os, ProjectSettings};
-use godot::obj::{Gd, Singleton};
-use parking_lot::Mutex;
+use godot::obj::Gd;
 
-use crate::credentials::{
-    self, ClientParts, CredentialError, IdentityParts, PskParts, Source, Trusted,
-};
+use crate::credentials;
 use crate::enums::VerifyMode;
+use crate::error::{CredentialError, of, unusable};
 use crate::options::DtlsOptions;
+use crate::parts::{self, ClientParts, IdentityParts, PskParts, Source, Trusted};
 use crate::saved::Saved;
-use crate::settings;
 
 type Result<T> = std::result::Result<T, CredentialError>;
-
-/// What is wrong with `property`.
-fn unusable(property: &str, why: impl Into<String>) -> CredentialError {
-    CredentialError::Property(property.to_owned(), why.into())
-}
-
-/// Names the property that `result` is about.
-pub(crate) fn of<T, E: ToString>(property: &str, result: std::result::Result<T, E>) -> Result<T> {
-    result.map_err(|why| unusable(property, why.to_string()))
-}
 
 /// The configuration of a server by `setup_with_options`.
 pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
@@ -84,10 +68,10 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
         let identity = of(&property, identity.build())?;
         config = of(&property, config.with_server_identity(name, &identity))?;
     }
-    if let Some(alpn) = alpn(&strings(&options.alpn_protocols))? {
+    if let Some(alpn) = parts::alpn(&strings(&options.alpn_protocols))? {
         config = config.with_alpn(alpn)?;
     }
-    if let Some(suites) = cipher_suites(&options.cipher_suites.to_string())? {
+    if let Some(suites) = parts::cipher_suites(&options.cipher_suites.to_string())? {
         config = of("cipher_suites", config.with_cipher_suites(suites))?;
     }
     if !options.ticket_keys.is_empty() {
@@ -99,7 +83,7 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
         let keys = of("ticket_keys", SharedTicketKeys::new(&keys))?;
         config = of("ticket_keys", config.with_ticket_keys(keys))?;
     }
-    if let Some(log) = key_log(&options.key_log_path.to_string())? {
+    if let Some(log) = parts::key_log(&options.key_log_path.to_string())? {
         config = config.with_key_log(log)?;
     }
     Ok(config)
@@ -152,8 +136,8 @@ fn client_verification(options: &DtlsOptions) -> Result<ClientVerification> {
         let why = "a server that verifies its clients needs trusted_ca or pinned_sha256";
         return Err(unusable("verify_mode", why));
     }
-    let anchors = credentials::anchors_of(&given.trusted)?;
-    let trust = credentials::trust(anchors, &given.pins, &given.crl)?;
+    let anchors = parts::anchors_of(&given.trusted)?;
+    let trust = parts::trust(anchors, &given.pins, &given.crl)?;
     Ok(trust.map_or(ClientVerification::Nothing, make))
 }
 
@@ -174,7 +158,7 @@ pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Resul
         let why = "VERIFY_OPTIONAL is for servers, whose clients need not have a certificate";
         return Err(unusable("verify_mode", why));
     }
-    let name = credentials::host_name_of(host_name)?;
+    let name = parts::host_name_of(host_name)?;
     let given = given(&options)?;
     let identity = identity(&options)?;
     let psk = psk(&options)?;
@@ -205,7 +189,7 @@ pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Resul
             Trusted::Nothing
         }
         _ if !given.trusted.is_empty() => Trusted::Given(given.trusted),
-        _ if name.is_some() => credentials::default_trust(),
+        _ if name.is_some() => parts::default_trust(),
         _ if !given.pins.is_empty() => Trusted::Nothing,
         _ => {
             let why = "without a host name, a client needs trusted_ca or pinned_sha256: a valid chain \
@@ -352,7 +336,7 @@ fn psk_keys(given: &VarDictionary) -> Result<Option<PskKeys>> {
 }
 
 fn limits(options: &DtlsOptions) -> Result<Limits> {
-    let mut limits = credentials::limits()?;
+    let mut limits = parts::limits()?;
     if options.mtu != DtlsOptions::DEFAULT_MTU {
         limits = of("mtu", limits.with_mtu(u32::try_from(options.mtu).unwrap_or_default()))?;
     }
@@ -368,68 +352,4 @@ fn limits(options: &DtlsOptions) -> Result<Limits> {
 
 fn strings(given: &PackedStringArray) -> Vec<String> {
     given.as_slice().iter().map(GString::to_string).collect()
-}
-
-/// The pins, if there are any.
-pub(crate) fn pins(pins: &[String]) -> Result<Option<Pins>> {
-    if pins.is_empty() {
-        return Ok(None);
-    }
-    of("pinned_sha256", Pins::parse(pins.iter().map(String::as_str))).map(Some)
-}
-
-/// The revocation lists, if there are any.
-pub(crate) fn revocation_lists(pem: &str) -> Result<Option<RevocationLists>> {
-    if pem.is_empty() {
-        return Ok(None);
-    }
-    of("crl_pem", RevocationLists::parse(pem.as_bytes())).map(Some)
-}
-
-/// The protocols, if there are any.
-pub(crate) fn alpn(protocols: &[String]) -> Result<Option<Alpn>> {
-    if protocols.is_empty() {
-        return Ok(None);
-    }
-    of("alpn_protocols", Alpn::new(protocols.iter().map(String::as_str))).map(Some)
-}
-
-/// The cipher suites, if they were chosen.
-pub(crate) fn cipher_suites(list: &str) -> Result<Option<CipherSuites>> {
-    if list.is_empty() {
-        return Ok(None);
-    }
-    of("cipher_suites", CipherSuites::parse(list)).map(Some)
-}
-
-/// The key log at `path`, if there is to be one.
-pub(crate) fn key_log(path: &str) -> Result<Option<KeyLog>> {
-    if path.is_empty() {
-        return Ok(None);
-    }
-    if !Os::singleton().is_debug_build() && !settings::allows_key_log() {
-        let why = format!(
-            "it is refused in a release build, because who has that file can read everything; the \
-             project setting {} allows it",
-            settings::ALLOW_KEY_LOG
-        );
-        return Err(unusable("key_log_path", why));
-    }
-    let file = open_key_log(path).map_err(|why| {
-        unusable("key_log_path", format!("the file {path} cannot be written ({why})"))
-    })?;
-    let file = Mutex::new(file);
-    Ok(Some(KeyLog::new(move |line| {
-        // A line that cannot be written is missed by whoever reads the file.
-        let _lost = file.lock().write_all(format!("{line}\n").as_bytes());
-    })))
-}
-
-fn open_key_log(path: &str) -> io::Result<File> {
-    let path = ProjectSettings::singleton().globalize_path(path).to_string();
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

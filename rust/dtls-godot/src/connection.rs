@@ -10,8 +10,8 @@ use godot::classes::PacketPeerUdp;
 use godot::global::Error;
 use godot::obj::Gd;
 
-use crate::credentials::CredentialError;
 use crate::enums::{Reason, Status};
+use crate::error::CredentialError;
 use crate::udp::{self, Flow};
 
 /// Something to be logged.

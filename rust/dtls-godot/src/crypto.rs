@@ -9,8 +9,9 @@ use godot::global::Error;
 use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
-use crate::credentials::{self, CredentialError};
+use crate::credentials;
 use crate::enums::Usage;
+use crate::error::CredentialError;
 use crate::names::class;
 use crate::saved::Saved;
 

@@ -1,4 +1,4 @@
-//! The Godot classes `DTLSServerOpenSSL`, `PacketPeerDTLSOpenSSL` and `DTLSCrypto`.
+//! The Godot classes `DTLSServerOpenSSL`, `PacketPeerDTLSOpenSSL`, `DTLSOptions` and `DTLSCrypto`.
 //!
 //! Thin on purpose: a method here converts, delegates and converts. What it says about DTLS it asks
 //! `dtls-core`; what is known here is the engine: its sockets, its resources, its console.
@@ -8,11 +8,13 @@ mod connection;
 mod credentials;
 mod crypto;
 mod enums;
+mod error;
 mod gdext_private;
 mod logging;
 mod names;
 mod options;
 mod packet_peer;
+mod parts;
 mod peer;
 mod peers;
 mod saved;

@@ -14,6 +14,7 @@ use crate::enums::{Reason, Status};
 use crate::gdext_private::{OptionalCertificate, OptionalOptions};
 use crate::names::class;
 use crate::options::DtlsOptions;
+use crate::parts::client_config;
 use crate::peers::{Handle, with};
 use crate::stats;
 use crate::{configuration, credentials};
@@ -152,7 +153,7 @@ impl PacketPeerDtls {
         with(&this, Error::ERR_BUSY, |peer| {
             peer.connect(&method, packet_peer, || {
                 let parts = configuration::client(&hostname.to_string(), options)?;
-                credentials::client_config(parts)
+                client_config(parts)
             })
         })
     }

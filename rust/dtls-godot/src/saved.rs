@@ -14,7 +14,7 @@ use godot::global::Error;
 use godot::obj::Gd;
 use tempfile::TempDir;
 
-use crate::credentials::CredentialError;
+use crate::error::CredentialError;
 
 /// An engine object as text, by which it can be told from others.
 #[derive(Debug, PartialEq, Eq, Hash)]

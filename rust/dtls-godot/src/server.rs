@@ -10,7 +10,8 @@ use godot::obj::{Gd, GodotClass};
 use godot::register::godot_api;
 
 use crate::configuration;
-use crate::credentials::{self, CredentialError};
+use crate::credentials;
+use crate::error::CredentialError;
 use crate::gdext_private::OptionalCertificate;
 use crate::names::class;
 use crate::options::DtlsOptions;

@@ -21,6 +21,9 @@ const DEFAULT_MTU: i64 = 1200;
 /// Whether an exported release build may write a key log.
 pub(crate) const ALLOW_KEY_LOG: &str = "dtls/debug/allow_key_log";
 
+/// The engine's own setting, by which a project can bring its own roots.
+pub(crate) const BUNDLE: &str = "network/tls/certificate_bundle_override";
+
 /// Makes the settings known to the project and to the editor.
 pub(crate) fn register() {
     let level = &DEFAULT_LEVEL.to_variant();

@@ -1,0 +1,100 @@
+//! What is wrong with what was given.
+
+use dtls_core::ConfigError;
+use godot::global::Error;
+
+use crate::settings;
+
+/// Why something that was given cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CredentialError {
+    #[error("the key is null")]
+    NoKey,
+    #[error(
+        "the key is empty or has only its public half. A server needs the private key; one with a \
+         passphrase, an Ed25519 key or a wrong path leave it empty"
+    )]
+    NoPrivateKey,
+    #[error("the {0} is null")]
+    Null(&'static str),
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    #[error("the {0} could not be read from the engine: {1}")]
+    Unreadable(&'static str, String),
+    #[error(
+        "the {what} has {count} certificates, but the engine gives only the first of them back; \
+         load it as a resource, as in load(\"res://server.crt\"), or pass the intermediates one \
+         object each"
+    )]
+    ChainLost { what: &'static str, count: usize },
+    #[error(
+        "the file of the {what}, {path}, has changed since it was loaded; load it anew with \
+         ResourceLoader.load(\"{path}\", \"\", ResourceLoader.CACHE_MODE_IGNORE)"
+    )]
+    Changed { what: &'static str, path: String },
+    #[error(
+        "the file of the {what}, {path}, has the same certificate several times, which is what the \
+         engine makes of a chain when it saves one; use the original file"
+    )]
+    Copies { what: &'static str, path: String },
+    #[error("the file of the {what}, {path}, has a certificate that is cut off or cannot be read")]
+    Incomplete { what: &'static str, path: String },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the options are null; make them with TLSOptions.server(key, certificate)")]
+    NoOptions,
+    #[error("the options are for a client; make them with TLSOptions.server(key, certificate)")]
+    NotServerOptions,
+    #[error("the options are for a server; make them with TLSOptions.client()")]
+    NotClientOptions,
+    #[error(
+        "a host name is needed to validate the certificate: a valid chain alone proves only that \
+         someone has a certificate. Pass the name, or the one certificate to trust"
+    )]
+    NoHostNameOrTrust,
+    #[error("a host name is needed, which the certificate has to be for")]
+    NoHostName,
+    #[error(
+        "the system gives no certificates to trust; pass the certificate to trust, or set the \
+         project setting {name}",
+        name = settings::BUNDLE
+    )]
+    NoSystemTrust,
+    #[error("the project setting {name} names {0}: {1}", name = settings::BUNDLE)]
+    BadBundle(String, String),
+    #[error("the project setting {name} cannot be used: {0}", name = settings::MTU)]
+    BadMtu(ConfigError),
+    #[error("the server has no certificate or key yet; call setup() first")]
+    NotSetUp,
+    #[error("the options are null")]
+    NoDtlsOptions,
+    #[error("{0}: {1}")]
+    Property(String, String),
+}
+
+impl CredentialError {
+    /// The engine's error code for it.
+    pub(crate) fn code(&self) -> Error {
+        match self {
+            Self::Unreadable(..) => Error::ERR_CANT_ACQUIRE_RESOURCE,
+            Self::NoSystemTrust | Self::BadBundle(..) | Self::BadMtu(_) | Self::NotSetUp => {
+                Error::ERR_UNCONFIGURED
+            }
+            Self::Config(ConfigError::OpenSsl(_)) => Error::ERR_CANT_CREATE,
+            _ => Error::ERR_INVALID_PARAMETER,
+        }
+    }
+}
+
+/// What is wrong with `property`.
+pub(crate) fn unusable(property: &str, why: impl Into<String>) -> CredentialError {
+    CredentialError::Property(property.to_owned(), why.into())
+}
+
+/// Names the property that `result` is about.
+pub(crate) fn of<T, E: ToString>(
+    property: &str,
+    result: Result<T, E>,
+) -> Result<T, CredentialError> {
+    result.map_err(|why| unusable(property, why.to_string()))
+}
