@@ -217,6 +217,25 @@ func test_a_bundle_with_a_certificate_that_the_engine_cannot_read() -> void:
 	exchange(completed(client))
 
 
+func test_a_bundle_that_has_changed_is_read_again() -> void:
+	var copied := user_copy_of("ca")
+	network.serve()
+	var trusting := func(second: String) -> Endpoint:
+		var file := FileAccess.open(copied, FileAccess.WRITE)
+		file.store_string(Pki.text("other_ca.crt") + Pki.text(second + ".crt"))
+		file.close()
+		var bundle := ResourceLoader.load(copied, "", ResourceLoader.CACHE_MODE_IGNORE)
+		var client := network.add_client()
+		var peer := client.dtls as PacketPeerDTLSOpenSSL
+		equal(peer.connect_to_peer(client.udp, true, "localhost", bundle as X509Certificate), OK)
+		return client
+	var known: Endpoint = trusting.call("ca")
+	exchange(completed(known))
+	# To the engine it is the same as before: what it gives back is the first one, twice.
+	var late: Endpoint = trusting.call("wildcard")
+	check_failure(late, ERROR, ["not signed by anyone who is trusted"])
+
+
 func test_a_single_certificate_needs_no_file() -> void:
 	var certificate := X509Certificate.new()
 	equal(certificate.load_from_string(Pki.text("server.crt")), OK, "load_from_string")

@@ -16,13 +16,15 @@ use tempfile::TempDir;
 
 use crate::error::CredentialError;
 
-/// An engine object as text, by which it can be told from others.
+/// An engine object as text, by which it can be told from others, and the file that has the rest of it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Saved {
     /// PEM, as the engine writes it.
     text: Vec<u8>,
     /// Where it was loaded from, or nothing.
     path: String,
+    /// What is there now. Of two bundles that begin with the same certificate, the text may be the same.
+    file: Vec<u8>,
     /// What it is called in errors.
     what: &'static str,
 }
@@ -36,7 +38,13 @@ impl Saved {
         if is_empty(&text) {
             return Err(CredentialError::Empty(what));
         }
-        Ok(Self { text, path: certificate.get_path().to_string(), what })
+        let path = certificate.get_path();
+        let file = if path.is_empty() {
+            Vec::new()
+        } else {
+            FileAccess::get_file_as_bytes(&path).to_vec()
+        };
+        Ok(Self { text, path: path.to_string(), file, what })
     }
 
     /// The first certificate that is in it, which is what the engine gives back.
@@ -46,7 +54,7 @@ impl Saved {
 
     /// Every certificate that is in it, or an error.
     pub(crate) fn certificates(&self) -> Result<Certificates, CredentialError> {
-        let Self { text, path, what } = self;
+        let Self { text, path, file, what } = self;
         let given = Certificates::parse(text)?;
         let count = given.len();
         if !given.are_copies() {
@@ -61,8 +69,7 @@ impl Saved {
         }
         // The engine leaves out what it cannot read, such as Ed25519 certificates and a block that was
         // cut off, so the file can have more than the object.
-        let file = FileAccess::get_file_as_bytes(path).to_vec();
-        match Certificates::parse(&file) {
+        match Certificates::parse(file) {
             Ok(all) if !all.starts_like(&given) && count == 1 => Ok(given),
             Ok(all) if !all.starts_like(&given) => {
                 Err(CredentialError::Changed { what, path: path.clone() })
@@ -70,7 +77,7 @@ impl Saved {
             Ok(all) if all.len() > 1 && all.are_copies() => {
                 Err(CredentialError::Copies { what, path: path.clone() })
             }
-            Ok(all) if all.len() >= count && !is_cut_off(&file) => Ok(all),
+            Ok(all) if all.len() >= count && !is_cut_off(file) => Ok(all),
             // Not a file of certificates: a .tres, or a file that is gone.
             Err(ConfigError::NoCertificate) if count == 1 => Ok(given),
             _ => Err(CredentialError::Incomplete { what, path: path.clone() }),
