@@ -320,6 +320,15 @@ fn a_silent_peer_is_given_up_after_the_idle_timeout_and_told() {
 }
 
 #[test]
+fn a_time_that_is_too_long_to_be_told_never_comes() {
+    let limits = Limits::default().with_idle_timeout(Some(Duration::MAX));
+    let client = pki::verifying().with_limits(limits);
+    let mut link = Link::established(&pki::localhost().with_limits(limits), &client);
+    assert_eq!(link.server.next_timeout(), None);
+    link.assert_data_flows();
+}
+
+#[test]
 fn by_default_no_one_is_too_silent() {
     let mut link = established();
     clock::advance(Duration::from_secs(100_000));
