@@ -8,7 +8,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use openssl::ssl::{SslRef, SslSession};
+use openssl::ssl::{SslRef, SslSession, SslSessionRef};
+use zeroize::Zeroizing;
 
 use crate::{ffi, verification};
 
@@ -49,8 +50,10 @@ impl Kept {
         };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if ssl.session_reused() {
-            // It is as old as it was, even with a new ticket.
-            if let Some(kept) = kept.as_mut() {
+            // It is as old as it was, even with a new ticket. Another connection of this configuration
+            // may have begun a newer one in the meantime.
+            let is_it = |kept: &&mut Session| secret(&kept.session) == secret(session);
+            if let Some(kept) = kept.as_mut().filter(is_it) {
                 kept.session = session.to_owned();
             }
             return;
@@ -64,4 +67,11 @@ impl Kept {
     pub(crate) fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// What a session is known by: its ticket may be replaced, its master secret (RFC 5246 section 8.1) stays.
+fn secret(session: &SslSessionRef) -> Zeroizing<[u8; 48]> {
+    let mut secret = Zeroizing::new([0; 48]);
+    session.master_key(&mut *secret);
+    secret
 }

@@ -343,3 +343,20 @@ fn a_ticket_may_be_larger_than_a_datagram() {
     assert!(resumed);
     assert!(visit(server, &client).1);
 }
+
+#[test]
+fn a_resumed_session_does_not_take_the_time_of_a_newer_one() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let client = pki::verifying();
+    let (server, _) = visit(Server::new(&pki::localhost()), &client);
+    clock::advance(HOUR - Duration::from_secs(1));
+    // While this goes on with the first session, the same client begins one with another server.
+    let mut resuming = Link::between(connect(&client), server.vacated());
+    let (another, _) = visit(Server::new(&pki::localhost()), &client);
+    resuming.run();
+    assert!(resuming.client.is_resumed());
+
+    clock::advance(Duration::from_secs(2));
+    let (_, newest) = visit(another, &client);
+    assert!(newest, "the newest is kept, and the first would be too old");
+}
