@@ -35,7 +35,7 @@ impl Acceptor {
     /// # Errors
     /// When OpenSSL has no random numbers.
     pub fn new(config: ServerConfig, now: Instant) -> Result<Self, ConfigError> {
-        let lobby = Lobby::new(now)?;
+        let lobby = Lobby::new(&config, now)?;
         let counters = lobby.ledger.open();
         Ok(Self { door: Arc::new(Door::new(config, lobby)), counters })
     }
@@ -45,9 +45,11 @@ impl Acceptor {
         &self.door.config
     }
 
-    /// Uses `config` for the clients to come. Clients that hold a cookie keep it, and sessions that
-    /// exist go on as they are.
+    /// Uses `config` for the clients to come. Clients that hold a cookie keep it, and connections that
+    /// exist go on as they are. A handshake that is not over goes on, too, but fails in the end if `config`
+    /// demands something else of clients, or does not have the client's pre-shared key.
     pub fn set_config(&mut self, config: ServerConfig) {
+        self.door.lobby.use_settings(&config.settings);
         self.door = Arc::new(Door::new(config, Arc::clone(&self.door.lobby)));
     }
 

@@ -11,15 +11,16 @@ use openssl::ssl::{SslRef, SslVersion};
 use openssl::x509::X509VerifyResult;
 
 use crate::config::{ClientSettings, KnownBy, ServerSettings};
+use crate::door::Lobby;
 use crate::failure::Failure;
-use crate::psk::{Psk, PskKeys};
+use crate::psk::Psk;
 use crate::suites::{self, Proof, Suite};
 use crate::verification::{ClientVerification, Verification};
 
 /// What a side was promised about its peer.
 pub(crate) enum Expectation {
-    /// A server, about its client.
-    Client(Arc<ServerSettings>),
+    /// A server, about its client: what the handshake was begun under, and where it says what counts now.
+    Client(Arc<ServerSettings>, Arc<Lobby>),
     /// A client, about its server.
     Server(Arc<ClientSettings>),
 }
@@ -37,10 +38,16 @@ pub(crate) fn admit(ssl: &SslRef, expectation: &Expectation) -> Result<(), Failu
     };
     let by_psk = suite.proof == Proof::Psk;
     match expectation {
-        Expectation::Client(settings) => match settings.credentials.psk().filter(|_| by_psk) {
-            Some(keys) => admit_client_by_psk(ssl, &settings.verification, keys),
-            None => admit_client(ssl, &settings.verification),
-        },
+        Expectation::Client(_, lobby) if by_psk => admit_client_by_psk(ssl, &lobby.settings()),
+        Expectation::Client(settings, lobby) => {
+            let verification = &settings.verification;
+            // A list may have been added because of this very client.
+            if verification.digest() != lobby.settings().verification.digest() {
+                let why = "the server has come to demand something else of its clients";
+                return Err(Failure::NotAdmitted(why));
+            }
+            admit_client(ssl, verification)
+        }
         Expectation::Server(settings) => match &settings.server {
             KnownBy::Psk(psk) => admit_server_by_psk(ssl, psk),
             KnownBy::Certificate(verification, _) => admit_server(ssl, verification),
@@ -52,24 +59,20 @@ impl Expectation {
     /// Whether that suite was asked for. One of a pre-shared key never is by a side that has none.
     fn allows(&self, suite: &Suite) -> bool {
         match self {
-            Self::Client(settings) => settings.allow(suite),
+            Self::Client(settings, _) => settings.allow(suite),
             Self::Server(settings) => settings.allow(suite),
         }
     }
 }
 
 /// The Finished messages have shown that both sides have the same key.
-fn admit_client_by_psk(
-    ssl: &SslRef,
-    verification: &ClientVerification,
-    keys: &PskKeys,
-) -> Result<(), Failure> {
-    if matches!(verification, ClientVerification::Required(_)) {
+fn admit_client_by_psk(ssl: &SslRef, settings: &ServerSettings) -> Result<(), Failure> {
+    if matches!(settings.verification, ClientVerification::Required(_)) {
         return Err(Failure::NoClientCertificate);
     }
     // Such a session is not resumed, and the key may have been taken away since it was asked for.
-    let identity = ssl.psk_identity().filter(|_| !ssl.session_reused());
-    let known = identity.is_some_and(|identity| keys.has(identity));
+    let keys = settings.credentials.psk().filter(|_| !ssl.session_reused());
+    let known = keys.is_some_and(|keys| keys.know(ssl));
     known.then_some(()).ok_or(Failure::NotAdmitted("the client's pre-shared key was taken away"))
 }
 

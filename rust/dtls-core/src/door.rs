@@ -22,7 +22,7 @@ use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslRef};
 
 use crate::bio::Link;
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, ServerSettings};
 use crate::cookie::{Attempt, CookieJar};
 use crate::datagrams::Datagrams;
 use crate::error::ConfigError;
@@ -55,6 +55,8 @@ pub(crate) struct Lobby {
     pub(crate) tickets: TicketKeys,
     /// What the server has counted.
     pub(crate) ledger: Arc<Ledger>,
+    /// What counts for the clients to come, and at the end of a handshake.
+    settings: Mutex<Arc<ServerSettings>>,
     /// Unfinished handshakes, the oldest first; also some that have been finished since.
     pending: Mutex<VecDeque<Weak<Place>>>,
 }
@@ -74,13 +76,23 @@ impl Place {
 
 impl Lobby {
     /// A new one, with secrets of its own.
-    pub(crate) fn new(now: Instant) -> Result<Arc<Self>, ErrorStack> {
+    pub(crate) fn new(config: &ServerConfig, now: Instant) -> Result<Arc<Self>, ErrorStack> {
         Ok(Arc::new(Self {
+            settings: Mutex::new(Arc::clone(&config.settings)),
             cookies: CookieJar::new(now)?,
             tickets: TicketKeys::new(now)?,
             ledger: Arc::default(),
             pending: Mutex::default(),
         }))
+    }
+
+    pub(crate) fn settings(&self) -> Arc<ServerSettings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets other settings count from now on.
+    pub(crate) fn use_settings(&self, settings: &Arc<ServerSettings>) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(settings);
     }
 }
 

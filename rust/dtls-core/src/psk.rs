@@ -6,8 +6,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use once_cell::sync::OnceCell;
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslContextBuilder, SslRef};
+use openssl::ex_data::Index;
+use openssl::ssl::{Ssl, SslContextBuilder, SslRef};
 use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
@@ -22,7 +24,17 @@ const LONGEST_KEY: usize = 512;
 /// Longest identity, in bytes. RFC 4279 section 5.3 demands no more of anyone.
 const LONGEST_IDENTITY: usize = 128;
 
-type Key = Zeroizing<Vec<u8>>;
+type Key = Arc<Zeroizing<Vec<u8>>>;
+
+fn key_of(bytes: &[u8]) -> Key {
+    Arc::new(Zeroizing::new(bytes.to_vec()))
+}
+
+/// The place of the key that a server has looked up for one handshake.
+fn index() -> Result<Index<Ssl, Key>, ErrorStack> {
+    static INDEX: OnceCell<Index<Ssl, Key>> = OnceCell::new();
+    INDEX.get_or_try_init(Ssl::new_ex_index).copied()
+}
 
 /// The pre-shared keys of a server, by identity. Its copies share them, so they can be changed while
 /// the server runs; connections that exist stay.
@@ -36,14 +48,15 @@ impl PskKeys {
     }
 
     /// Sets the key of `identity`, in place of the one that it had. Keys have to be random: whoever
-    /// records a handshake can try at leisure which one fits.
+    /// records a handshake can try at leisure which one fits. A handshake by the earlier key that is not
+    /// over fails; a connection goes on.
     ///
     /// # Errors
     /// When the key does not have 16 to 512 bytes, and when the identity does not have 1 to 128 bytes
     /// or has a NUL in it.
     pub fn set(&self, identity: &str, key: &[u8]) -> Result<(), ConfigError> {
         check(identity, key)?;
-        self.lock().insert(identity.to_owned(), Zeroizing::new(key.to_vec()));
+        self.lock().insert(identity.to_owned(), key_of(key));
         Ok(())
     }
 
@@ -63,15 +76,14 @@ impl PskKeys {
         self.lock().is_empty()
     }
 
-    /// Whether there is one for `identity`.
-    pub(crate) fn has(&self, identity: &[u8]) -> bool {
-        std::str::from_utf8(identity).is_ok_and(|identity| self.lock().contains_key(identity))
+    /// Whether the key by which the client of `ssl` has come in still is the one of its identity.
+    pub(crate) fn know(&self, ssl: &SslRef) -> bool {
+        let used = index().ok().and_then(|index| ssl.ex_data(index));
+        used.is_some() && ssl.psk_identity().and_then(|it| self.find(it)).as_ref() == used
     }
 
-    /// Copies the key of `identity` to where it is wanted, and tells how long it is.
-    fn copy(&self, identity: &[u8], room: &mut [u8]) -> Option<usize> {
-        let keys = self.lock();
-        write(room, keys.get(std::str::from_utf8(identity).ok()?)?)
+    fn find(&self, identity: &[u8]) -> Option<Key> {
+        self.lock().get(std::str::from_utf8(identity).ok()?).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Key>> {
@@ -99,7 +111,7 @@ impl Psk {
     /// As in [`PskKeys::set`].
     pub fn new(identity: &str, key: &[u8]) -> Result<Self, ConfigError> {
         check(identity, key)?;
-        Ok(Self { identity: identity.to_owned(), key: Zeroizing::new(key.to_vec()) })
+        Ok(Self { identity: identity.to_owned(), key: key_of(key) })
     }
 
     pub(crate) fn identity(&self) -> &str {
@@ -137,14 +149,20 @@ fn write(room: &mut [u8], bytes: &[u8]) -> Option<usize> {
 }
 
 /// Lets a server of `context` talk to whoever has one of `keys`.
-pub(crate) fn accept(context: &mut SslContextBuilder, keys: &PskKeys) {
-    let keys = keys.clone();
+pub(crate) fn accept(context: &mut SslContextBuilder, keys: &PskKeys) -> Result<(), ErrorStack> {
+    let (keys, index) = (keys.clone(), index()?);
     // Length 0: OpenSSL sends the alert unknown_psk_identity. rust-openssl's trampolines let a panic
     // through to C.
-    context.set_psk_server_callback(move |_, identity, room| {
-        let find = || keys.copy(identity?, room);
+    context.set_psk_server_callback(move |ssl, identity, room| {
+        let find = || {
+            let key = keys.find(identity?)?;
+            let length = write(room, &key);
+            ssl.set_ex_data(index, key);
+            length
+        };
         Ok(catch_unwind(AssertUnwindSafe(find)).ok().flatten().unwrap_or(0))
     });
+    Ok(())
 }
 
 /// Lets a client of `context` show `psk`.
@@ -208,17 +226,22 @@ mod tests {
     fn keys_are_replaced_and_taken_away() {
         let keys = PskKeys::new();
         let copy = keys.clone();
-        let mut room = [0; LONGEST_KEY];
         copy.set("player-17", &[1; 16]).expect("a usable key");
         copy.set("player-17", &[2; 20]).expect("a usable key");
         assert_eq!(keys.len(), 1);
-        assert_eq!(keys.copy(b"player-17", &mut room), Some(20));
-        assert_eq!(room[..21], [[2; 20].as_slice(), &[0]].concat());
-        assert_eq!(keys.copy(b"player-1", &mut room), None);
-        assert_eq!(keys.copy(b"player-17", &mut room[..19]), None);
+        assert_eq!(keys.find(b"player-17"), Some(key_of(&[2; 20])));
+        assert_eq!(keys.find(b"player-1"), None);
         assert!(copy.remove("player-17"));
         assert!(!copy.remove("player-17"));
-        assert!(!keys.has(b"player-17"));
+        assert_eq!(keys.find(b"player-17"), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_cut() {
+        let mut room = [0; 21];
+        assert_eq!(write(&mut room, &[2; 20]), Some(20));
+        assert_eq!(room[..], [[2; 20].as_slice(), &[0]].concat());
+        assert_eq!(write(&mut room[..19], &[3; 20]), None);
     }
 
     #[test]

@@ -57,6 +57,20 @@ pub enum ClientVerification {
     Required(Trust),
 }
 
+impl ClientVerification {
+    /// What is asked, and a digest of what the answer is judged by.
+    pub(crate) fn digest(&self) -> [u8; 33] {
+        let (kind, trust) = match self {
+            Self::Nothing => (0, [0; 32]),
+            Self::Optional(trust) => (1, trust.digest()),
+            Self::Required(trust) => (2, trust.digest()),
+        };
+        let mut digest = [kind; 33];
+        digest[1..].copy_from_slice(&trust);
+        digest
+    }
+}
+
 // Numbers of include/openssl/x509_vfy.h.
 const CERT_REVOKED: i32 = 23;
 const CERT_REJECTED: i32 = 28;

@@ -4,7 +4,7 @@ mod support;
 
 use dtls_core::{
     ClientConfig, ClientVerification, ConfigError, Failure, Psk, PskKeys, Reason, ServerConfig,
-    Status,
+    Session, Status,
 };
 use openssl::ssl::SslContextBuilder;
 use support::link::{Link, Server, ToClient, ToServer, connect};
@@ -248,11 +248,9 @@ fn keys_come_and_go_while_the_server_runs() {
     assert_eq!(link.client.failure(), Some(&Failure::PeerAlert(UNKNOWN_PSK_IDENTITY)));
 }
 
-#[test]
-fn a_key_that_is_taken_away_during_the_handshake_lets_no_one_in() {
-    let keys = keys();
-    let config = ServerConfig::with_psk_only(keys.clone()).expect("a usable configuration");
-    let mut link = Link::new(&config, &client());
+/// A handshake for which the server has just looked the client's key up.
+fn half_way(config: &ServerConfig) -> Link<Session, Server> {
+    let mut link = Link::new(config, &client());
     link.each(|_, datagram| {
         records::split(&datagram.bytes).into_iter().map(<[u8]>::to_vec).collect()
     });
@@ -261,10 +259,50 @@ fn a_key_that_is_taken_away_during_the_handshake_lets_no_one_in() {
     for _ in 0..7 {
         assert!(link.deliver_one());
     }
+    link
+}
+
+#[test]
+fn a_key_that_is_taken_away_during_the_handshake_lets_no_one_in() {
+    let keys = keys();
+    let config = ServerConfig::with_psk_only(keys.clone()).expect("a usable configuration");
+    let mut link = half_way(&config);
     keys.remove(PLAYER);
     link.run();
     let failure = link.server.session().failure();
     assert!(matches!(failure, Some(Failure::NotAdmitted(_))), "{failure:?}");
+}
+
+#[test]
+fn a_key_that_is_replaced_during_the_handshake_lets_no_one_in() {
+    let keys = keys();
+    let config = ServerConfig::with_psk_only(keys.clone()).expect("a usable configuration");
+    let mut link = half_way(&config);
+    keys.set(PLAYER, &[0x18; 32]).expect("a usable key");
+    link.run();
+    let failure = link.server.session().failure();
+    assert!(matches!(failure, Some(Failure::NotAdmitted(_))), "{failure:?}");
+}
+
+#[test]
+fn a_server_that_is_set_up_without_the_key_during_the_handshake_lets_no_one_in() {
+    let without = PskKeys::new();
+    without.set("player-18", &KEY).expect("a usable key");
+    for config in [ServerConfig::with_psk_only(without), Ok(pki::localhost())] {
+        let mut link = half_way(&server());
+        link.server.acceptor.set_config(config.expect("a usable configuration"));
+        link.run();
+        let failure = link.server.session().failure();
+        assert!(matches!(failure, Some(Failure::NotAdmitted(_))), "{failure:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_set_up_with_the_same_key_during_the_handshake_lets_its_client_in() {
+    let mut link = half_way(&server());
+    link.server.acceptor.set_config(both());
+    link.run();
+    link.assert_data_flows();
 }
 
 #[test]

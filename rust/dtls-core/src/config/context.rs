@@ -70,7 +70,7 @@ fn of_server_with(
         show(&mut context, identity)?;
     }
     if let Some(keys) = settings.credentials.psk() {
-        psk::accept(&mut context, keys);
+        psk::accept(&mut context, keys)?;
     }
     if let Some(protocols) = &settings.alpn {
         alpn::choose_from(&mut context, protocols);
@@ -91,17 +91,7 @@ fn of_server_with(
 /// compares it before it goes on with an old session.
 fn acceptance(settings: &ServerSettings) -> Result<[u8; 32], ErrorStack> {
     let mut digest = Sha256::new();
-    match &settings.verification {
-        ClientVerification::Nothing => digest.update(&[0; 33]),
-        ClientVerification::Optional(trust) => {
-            digest.update(&[1]);
-            digest.update(&trust.digest());
-        }
-        ClientVerification::Required(trust) => {
-            digest.update(&[2]);
-            digest.update(&trust.digest());
-        }
-    }
+    digest.update(&settings.verification.digest());
     // No name of a suite is empty, and no protocol.
     for suite in settings.suites.with(&settings.proofs()) {
         digest.update(suite.name.as_bytes());

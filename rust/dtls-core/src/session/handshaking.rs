@@ -89,7 +89,8 @@ impl Handshaking {
 
     /// That of a client which has come in through `door`, with its ClientHello in `link`.
     pub(super) fn of_server(link: Link, door: &Door, hello: &[u8], now: Instant) -> Box<Self> {
-        let expectation = Expectation::Client(Arc::clone(&door.config.settings));
+        let settings = Arc::clone(&door.config.settings);
+        let expectation = Expectation::Client(settings, Arc::clone(&door.lobby));
         let mut handshaking = Self::new(link, expectation, door.config.limits, now);
         handshaking.place = Some(door.enter());
         handshaking.next_plain = record::first_sequence(hello).unwrap_or(0) + 1;
