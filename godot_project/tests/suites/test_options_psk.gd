@@ -150,10 +150,18 @@ func test_identities_that_are_none() -> void:
 	check_connect_refused(having("", secret()), "psk_identity", "needs a name")
 	check_connect_refused(having("match-17", PackedByteArray()), "psk_key", "needs a key")
 	check_setup_refused(serving({"": secret()}), 'psk_keys[""]', "it is empty")
-	check_setup_refused(serving({17: secret()}), 'psk_keys["17"]', "not a String")
+	check_setup_refused(serving({17: secret()}), "psk_keys", "not a String")
 	check_setup_refused(
 		serving({"match-17": "0123456789abcdef"}), 'psk_keys["match-17"]', "not a PackedByteArray"
 	)
+
+
+func test_a_key_in_the_place_of_its_identity_is_not_printed() -> void:
+	var server := DTLSServerOpenSSL.new()
+	var options := serving({secret(): "match-17"})
+	equal(server.setup_with_options(options), ERR_INVALID_PARAMETER)
+	expect_error("psk_keys: one of its names is not a String")
+	check(not str(secret()) in server.get_last_error(), "the key is not in it")
 
 
 func test_a_key_and_certificates_at_once() -> void:

@@ -322,9 +322,11 @@ fn psk_keys(given: &VarDictionary) -> Result<Option<PskKeys>> {
     }
     let keys = PskKeys::new();
     for (identity, key) in given.iter_shared() {
-        let property = format!("psk_keys[\"{identity}\"]");
+        // Whoever mixed the two up does not want to read the key in a log.
+        let why = "one of its names is not a String";
         let identity = identity.try_to_relaxed::<GString>();
-        let identity = identity.map_err(|_| unusable(&property, "its name is not a String"))?;
+        let identity = identity.map_err(|_| unusable("psk_keys", why))?;
+        let property = format!("psk_keys[\"{identity}\"]");
         // A conversion would make an empty array of a String.
         if key.get_type() != VariantType::PACKED_BYTE_ARRAY {
             return Err(unusable(&property, "its key is not a PackedByteArray"));
