@@ -215,6 +215,9 @@ fn read(block: &str) -> Result<(X509Crl, [u8; 32]), String> {
     if is_encrypted(block.as_bytes()) {
         return Err("it is encrypted".to_owned());
     }
+    if block.matches("-----END ").count() > 1 {
+        return Err("another one ends behind it that does not begin".to_owned());
+    }
     let list = X509Crl::from_pem(block.as_bytes()).map_err(|error| reason(&error))?;
     if list.next_update().is_none() {
         return Err("it does not say when the next one comes".to_owned());

@@ -315,6 +315,20 @@ fn what_is_no_list_is_refused() {
 }
 
 #[test]
+fn a_list_whose_first_line_is_damaged_is_not_left_out() {
+    let lists = format!("{}{}", clean(&BETWEEN), clean(&pki::ROOT));
+    assert!(RevocationLists::parse(lists.as_bytes()).is_ok());
+    for (first_line, damaged) in [
+        ("-----BEGIN X509 CRL-----", "----BEGIN X509 CRL-----"),
+        ("-----BEGIN X509 CRL-----\n", ""),
+    ] {
+        let (before, after) = lists.rsplit_once(first_line).expect("two lists");
+        let refused = RevocationLists::parse(format!("{before}{damaged}{after}").as_bytes());
+        assert!(matches!(refused, Err(ConfigError::UnreadableRevocationList(1, _))), "{refused:?}");
+    }
+}
+
+#[test]
 fn lists_are_those_of_one_configuration() {
     let issued = pki::ROOT.issue(Profile::localhost());
     let anchors = pki::anchors(&pki::ROOT.cert_pem());
