@@ -269,6 +269,15 @@ func test_a_key_log() -> void:
 	contains(FileAccess.get_file_as_string(LOG), "CLIENT_RANDOM ")
 
 
+func test_a_key_log_that_was_deleted_begins_anew() -> void:
+	var options := client_options()
+	options.key_log_path = LOG
+	for time in 2:
+		check_accepted(server_options(), options)
+		equal(FileAccess.get_file_as_string(LOG).split("\n", false).size(), 1, "time %d" % time)
+		DirAccess.remove_absolute(ProjectSettings.globalize_path(LOG))
+
+
 func test_a_key_log_that_cannot_be_written() -> void:
 	var options := client_options()
 	options.key_log_path = "user://no/such/folder/keys.log"
