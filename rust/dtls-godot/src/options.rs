@@ -129,7 +129,8 @@ pub(crate) struct DtlsOptions {
     pub(crate) alpn_protocols: PackedStringArray,
     /// The cipher suites to use, as a list in OpenSSL's notation, such as
     /// [code]"ECDHE+AESGCM"[/code]. It can only narrow what is allowed anyway: authenticated encryption
-    /// with forward secrecy. Empty: all of these, the fastest first.
+    /// with forward secrecy, and with a pre-shared key also without the latter. Empty: all of these, those
+    /// without it last.
     #[export]
     pub(crate) cipher_suites: GString,
     /// Largest datagram of a handshake, in bytes of UDP payload, from 508 to 8,972. 0: as the project

@@ -136,8 +136,9 @@ impl PacketPeerDtls {
 
     /// Starts a handshake over [param packet_peer] by [param options]. [param hostname] is the name or the
     /// IP address that the server's certificate has to be for; a name is also sent to the server, which
-    /// may have several. It can be left empty if [member DTLSOptions.trusted_ca] or
-    /// [member DTLSOptions.pinned_sha256] is set, or with a pre-shared key.
+    /// may have several. It can be left empty if [member DTLSOptions.trusted_ca],
+    /// [member DTLSOptions.trusted_ca_pem] or [member DTLSOptions.pinned_sha256] is set, with a pre-shared
+    /// key, and with [constant DTLSOptions.VERIFY_NONE].
     ///
     /// Returns [constant ERR_INVALID_PARAMETER] when an argument or one of the options cannot be used and
     /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] names the property and

@@ -49,7 +49,8 @@ class! { server,
 /// is asked to prove its address first (RFC 6347 section 4.2.1), and comes back with the proof. Until
 /// then the server keeps nothing about it.
 ///
-/// Only DTLS 1.2 is spoken, with authenticated encryption and forward secrecy.
+/// Only DTLS 1.2 is spoken, with authenticated encryption and forward secrecy. The last may be missing with
+/// a pre-shared key, if a client offers nothing better.
 pub(crate) struct DtlsServer {
     acceptor: Option<Acceptor>,
     /// Why the last `setup` failed.
@@ -92,13 +93,18 @@ impl DtlsServer {
 
     /// The same as [method setup], with everything that [DTLSOptions] has. [method get_last_error] names
     /// the property that cannot be used.
+    ///
+    /// Called again, it also counts for handshakes that are not over: they fail if something else is
+    /// demanded of clients by then, such as another revocation list, or if the client's pre-shared key is not
+    /// among the keys any more.
     #[func(gd_self)]
     fn setup_with_options(this: Gd<Self>, options: Option<Gd<DtlsOptions>>) -> Error {
         Self::set_config(this, "setup_with_options", configuration::server(options))
     }
 
     /// Adds a pre-shared key of at least 16 bytes for the clients to come, or replaces the one that
-    /// [param identity] has. Connections that exist go on.
+    /// [param identity] has. Connections that exist go on; handshakes that are not over do not get in by the
+    /// key before.
     ///
     /// Returns [constant ERR_UNCONFIGURED] before the first [method setup], and
     /// [constant ERR_INVALID_PARAMETER] when one of the two cannot be used or the server requires
