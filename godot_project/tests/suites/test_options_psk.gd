@@ -38,7 +38,8 @@ func test_a_wrong_key() -> void:
 	var options := having("match-17", secret(16, 8))
 	options.handshake_timeout = 1.0
 	var of_server := serving({"match-17": secret()})
-	of_server.handshake_timeout = 1.0
+	# Later than the client, which would hear of it otherwise.
+	of_server.handshake_timeout = 2.0
 	serve_by(of_server)
 	var client := start_by(options)
 	wait_until("the client gives up", client.is_over)
