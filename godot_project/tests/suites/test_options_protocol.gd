@@ -162,6 +162,9 @@ func test_max_pending_handshakes() -> void:
 	for count: int in [0, -1]:
 		options.max_pending_handshakes = count
 		check_setup_refused(options, "max_pending_handshakes", "no client in")
+	var of_client := client_options()
+	of_client.max_pending_handshakes = 1
+	check_connect_refused(of_client, "max_pending_handshakes", "for servers")
 
 
 # --- sessions ---

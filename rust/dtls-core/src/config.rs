@@ -151,26 +151,27 @@ impl ServerConfig {
         })
     }
 
-    /// The same server, which shows `identity` to clients that ask for the host `name` (SNI). Whoever
+    /// The same server, which shows other identities to clients that ask for these hosts (SNI). Whoever
     /// asks for another name, or for none, is shown the one from [`ServerConfig::new`].
     ///
     /// # Errors
-    /// When OpenSSL refuses the identity, when there is one for that name, when the name is an address,
-    /// which no client asks for, and when the server has no certificate otherwise.
-    pub fn with_server_identity(
+    /// When OpenSSL refuses an identity, when there is one for that name, when a name is an address, which
+    /// no client asks for, and when the server has no certificate otherwise.
+    pub fn with_server_identities(
         self,
-        name: PeerName,
-        identity: &Identity,
+        others: impl IntoIterator<Item = (PeerName, Identity)>,
     ) -> Result<Self, ConfigError> {
-        let PeerName::Dns(name) = name else {
-            return Err(ConfigError::IdentityOfAddress(name.to_string()));
-        };
         let Some(identities) = self.settings.credentials.identities() else {
             return Err(ConfigError::NoDefaultIdentity);
         };
         let mut identities = identities.clone();
-        if identities.named.insert(name.clone(), identity.clone()).is_some() {
-            return Err(ConfigError::IdentityTwice(name));
+        for (name, identity) in others {
+            let PeerName::Dns(name) = name else {
+                return Err(ConfigError::IdentityOfAddress(name.to_string()));
+            };
+            if identities.named.insert(name.clone(), identity).is_some() {
+                return Err(ConfigError::IdentityTwice(name));
+            }
         }
         self.with(|settings| {
             settings.credentials = match settings.credentials.psk() {

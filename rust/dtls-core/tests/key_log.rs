@@ -76,7 +76,7 @@ fn connections_by_a_key_are_logged() {
 fn connections_by_name_are_logged() {
     let issued = pki::ROOT.issue(test_pki::Profile::new("eu").dns("eu.example.com"));
     let name = pki::name("eu.example.com");
-    let server = pki::localhost().with_server_identity(name, &pki::identity(&issued));
+    let server = pki::localhost().with_server_identities([(name, pki::identity(&issued))]);
     let client = pki::client(&pki::ROOT.cert_pem(), "eu.example.com");
     assert_logged(server.expect("usable"), client);
 }

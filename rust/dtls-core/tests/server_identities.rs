@@ -31,7 +31,7 @@ fn server() -> ServerConfig {
 }
 
 fn with(server: ServerConfig, name: &str, issued: &Issued) -> ServerConfig {
-    server.with_server_identity(pki::name(name), &pki::identity(issued)).expect("usable")
+    server.with_server_identities([(pki::name(name), pki::identity(issued))]).expect("usable")
 }
 
 /// A client that trusts the root and expects `name`.
@@ -178,7 +178,7 @@ fn clients_are_demanded_the_same_whatever_they_ask_for() {
     let demanding = [
         server().with_verification(required()),
         pki::localhost().with_verification(required()).and_then(|server| {
-            server.with_server_identity(pki::name("eu.example.com"), &pki::identity(&EU))
+            server.with_server_identities([(pki::name("eu.example.com"), pki::identity(&EU))])
         }),
     ];
     for server in demanding.map(|server| server.expect("a usable configuration")) {
@@ -258,8 +258,9 @@ fn a_session_of_a_name_is_not_one_of_a_server_without_it() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     let identity = pki::identity(&EU);
-    let add =
-        |server: ServerConfig, name| server.with_server_identity(pki::name(name), &identity).err();
+    let add = |server: ServerConfig, name| {
+        server.with_server_identities([(pki::name(name), identity.clone())]).err()
+    };
     for address in ["192.0.2.1", "::1"] {
         let refused = Some(ConfigError::IdentityOfAddress(address.to_owned()));
         assert_eq!(add(server(), address), refused);
@@ -270,7 +271,7 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(add(psk_only, "eu.example.com"), Some(ConfigError::NoDefaultIdentity));
     // A key that is too weak for the default identity is too weak for a name.
     let weak = pki::self_signed_with(&pki::rsa_key(1024), MessageDigest::sha256());
-    let weak =
-        pki::localhost().with_server_identity(pki::name("eu.example.com"), &pki::identity(&weak));
+    let weak = pki::localhost()
+        .with_server_identities([(pki::name("eu.example.com"), pki::identity(&weak))]);
     assert!(matches!(weak, Err(ConfigError::Refused(_))));
 }

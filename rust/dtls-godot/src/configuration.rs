@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use dtls_core::{
-    ClientVerification, Limits, PeerName, PskKeys, ServerConfig, SharedTicketKeys, Trust,
+    ClientVerification, ConfigError, Identity, Limits, PeerName, PskKeys, ServerConfig,
+    SharedTicketKeys, Trust,
 };
-use godot::builtin::{GString, PackedByteArray, PackedStringArray, VarDictionary, VariantType};
+use godot::builtin::{
+    GString, PackedByteArray, PackedStringArray, VarDictionary, Variant, VariantType,
+};
 use godot::obj::Gd;
 
 use crate::credentials;
@@ -52,21 +55,9 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
             usize::try_from(options.max_pending_handshakes).unwrap_or_default(),
         ),
     )?;
-    for (name, value) in options.server_identities.iter_shared() {
-        let property = format!("server_identities[\"{name}\"]");
-        let other = value.try_to::<Gd<DtlsOptions>>();
-        let other = other.map_err(|_| unusable(&property, "it is not a DTLSOptions"))?;
-        let other = other.bind();
-        if let Some(set) = more_than_an_identity(&other) {
-            let why = format!("only key, certificate and chain can be set in it, but {set} is");
-            return Err(unusable(&property, why));
-        }
-        let Some(identity) = of(&property, identity(&other))? else {
-            return Err(unusable(&property, "it has no key and no certificate"));
-        };
-        let name = of(&property, PeerName::parse(&name.to_string()))?;
-        let identity = of(&property, identity.build())?;
-        config = of(&property, config.with_server_identity(name, &identity))?;
+    let identities = server_identities(&options.server_identities)?;
+    if !identities.is_empty() {
+        config = of("server_identities", config.with_server_identities(identities))?;
     }
     if let Some(alpn) = parts::alpn(&strings(&options.alpn_protocols))? {
         config = config.with_alpn(alpn)?;
@@ -87,6 +78,29 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
         config = config.with_key_log(log)?;
     }
     Ok(config)
+}
+
+/// A server's further identities, by host name.
+fn server_identities(given: &VarDictionary) -> Result<Vec<(PeerName, Identity)>> {
+    let read = |(name, value): (Variant, Variant)| {
+        let property = format!("server_identities[\"{name}\"]");
+        let options = value.try_to::<Gd<DtlsOptions>>();
+        let options = options.map_err(|_| unusable(&property, "it is not a DTLSOptions"))?;
+        let options = options.bind();
+        if let Some(set) = more_than_an_identity(&options) {
+            let why = format!("only key, certificate and chain can be set in it, but {set} is");
+            return Err(unusable(&property, why));
+        }
+        let Some(identity) = of(&property, identity(&options))? else {
+            return Err(unusable(&property, "it has no key and no certificate"));
+        };
+        let name = of(&property, PeerName::parse(&name.to_string()))?;
+        if let PeerName::Ip(address) = name {
+            return of(&property, Err(ConfigError::IdentityOfAddress(address.to_string())));
+        }
+        Ok((name, of(&property, identity.build())?))
+    };
+    given.iter_shared().map(read).collect()
 }
 
 /// What is set in `options` besides what one identity consists of.
@@ -149,6 +163,10 @@ pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Resul
         ("psk_keys", !options.psk_keys.is_empty()),
         ("server_identities", !options.server_identities.is_empty()),
         ("ticket_keys", !options.ticket_keys.is_empty()),
+        (
+            "max_pending_handshakes",
+            options.max_pending_handshakes != DtlsOptions::DEFAULT_MAX_PENDING_HANDSHAKES,
+        ),
     ] {
         if is_set {
             return Err(unusable(property, "it is for servers"));

@@ -147,7 +147,7 @@ pub(crate) struct DtlsOptions {
     #[init(val = Self::DEFAULT_IDLE_TIMEOUT)]
     pub(crate) idle_timeout: f64,
     /// How many handshakes of a server may be unfinished at a time. When there are more, the oldest is
-    /// given up.
+    /// given up. A client leaves it at 256.
     #[export(range = (1.0, 65536.0, 1.0, or_greater))]
     #[init(val = Self::DEFAULT_MAX_PENDING_HANDSHAKES)]
     pub(crate) max_pending_handshakes: i64,
