@@ -5,13 +5,16 @@
 //! in `modules/mbedtls/crypto_mbedtls.cpp`). So a chain is read again from the file that the resource
 //! was loaded from, and where there is no such file it is refused, since half a chain helps nobody.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::num::NonZeroUsize;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use dtls_core::{Certificates, ConfigError};
 use godot::classes::{FileAccess, X509Certificate};
 use godot::global::Error;
 use godot::obj::Gd;
+use lru::LruCache;
 use tempfile::TempDir;
 
 use crate::error::CredentialError;
@@ -23,7 +26,8 @@ pub(crate) struct Saved {
     text: Vec<u8>,
     /// Where it was loaded from, or nothing.
     path: String,
-    /// What is there now. Of two bundles that begin with the same certificate, the text may be the same.
+    /// What is there now, or nothing if that is just what the text is. Of two bundles that begin with the
+    /// same certificate, the text may be the same.
     file: Vec<u8>,
     /// What it is called in errors.
     what: &'static str,
@@ -38,13 +42,9 @@ impl Saved {
         if is_empty(&text) {
             return Err(CredentialError::Empty(what));
         }
-        let path = certificate.get_path();
-        let file = if path.is_empty() {
-            Vec::new()
-        } else {
-            FileAccess::get_file_as_bytes(&path).to_vec()
-        };
-        Ok(Self { text, path: path.to_string(), file, what })
+        let path = certificate.get_path().to_string();
+        let file = if path.is_empty() { Vec::new() } else { beyond(&text, &path) };
+        Ok(Self { text, path, file, what })
     }
 
     /// The first certificate that is in it, which is what the engine gives back.
@@ -67,6 +67,9 @@ impl Saved {
                 Err(CredentialError::ChainLost { what, count })
             };
         }
+        if file.is_empty() && count == 1 {
+            return Ok(given);
+        }
         // The engine leaves out what it cannot read, such as Ed25519 certificates and a block that was
         // cut off, so the file can have more than the object.
         match Certificates::parse(file) {
@@ -83,6 +86,36 @@ impl Saved {
             _ => Err(CredentialError::Incomplete { what, path: path.clone() }),
         }
     }
+}
+
+/// How long a file that had nothing more than the engine's object is taken to be so still. Reading it is a
+/// tenth of a client's connection. It can have got something that the engine does not read, such as an
+/// Ed25519 certificate; until then that is not trusted.
+const LOOKED_AT: Duration = Duration::from_secs(1);
+const MOST_LOOKED_AT: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
+
+/// What the file at `path` has, or nothing if that is just the one certificate in `text`.
+fn beyond(text: &[u8], path: &str) -> Vec<u8> {
+    type Times = LruCache<(String, Vec<u8>), Instant>;
+    static SAME: LazyLock<Mutex<Times>> =
+        LazyLock::new(|| Mutex::new(LruCache::new(MOST_LOOKED_AT)));
+
+    let same = || SAME.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (path.to_owned(), text.to_owned());
+    if same().get(&key).is_some_and(|at| at.elapsed() < LOOKED_AT) {
+        return Vec::new();
+    }
+    let file = FileAccess::get_file_as_bytes(path).to_vec();
+    let in_file = Certificates::parse(&file);
+    let is_same = Certificates::parse(text).is_ok_and(|text| {
+        in_file.is_ok_and(|file| file.len() == 1 && text.len() == 1 && file.starts_like(&text))
+    });
+    if !is_same || is_cut_off(&file) {
+        same().pop(&key);
+        return file;
+    }
+    same().put(key, Instant::now());
+    Vec::new()
 }
 
 /// Whether a certificate in `pem` begins and does not end.
