@@ -105,6 +105,14 @@ func test_what_cannot_be_read() -> void:
 	check_setup_refused(options, "private_key", "empty")
 
 
+func test_a_path_is_no_pem_text() -> void:
+	for path: String in ["res://server.key", "user://server.key", "/etc/ssl/server.key"]:
+		for property: String in ["private_key_pem", "certificate_pem"]:
+			var options := pem_options("server")
+			options.set(property, path)
+			check_setup_refused(options, property, "FileAccess.get_file_as_string(path)")
+
+
 func test_a_setup_that_fails_changes_nothing() -> void:
 	var server := serve_by(server_options())
 	equal(server.setup_with_options(DTLSOptions.new()), ERR_INVALID_PARAMETER)

@@ -122,6 +122,10 @@ func test_trust_that_cannot_be_read() -> void:
 	var options := DTLSOptions.new()
 	options.trusted_ca_pem = "nobody"
 	check_connect_refused(options, "trusted_ca_pem", "no certificate in it")
+	for property: String in ["trusted_ca_pem", "crl_pem"]:
+		options = DTLSOptions.new()
+		options.set(property, "res://ca.crt")
+		check_connect_refused(options, property, "FileAccess.get_file_as_string(path)")
 	options = DTLSOptions.new()
 	options.trusted_ca = X509Certificate.new()
 	equal(refused_by_client(options), ERR_INVALID_PARAMETER)

@@ -262,23 +262,36 @@ fn given(options: &DtlsOptions) -> Result<Given> {
     }
     let has_resource = !trusted.is_empty();
     if !options.trusted_ca_pem.is_empty() {
+        pem("trusted_ca_pem", &options.trusted_ca_pem)?;
         trusted.push(Source::pem("trusted_ca_pem", &options.trusted_ca_pem));
     }
-    let (pins, crl) = (strings(&options.pinned_sha256), options.crl_pem.to_string());
+    let (pins, crl) = (strings(&options.pinned_sha256), pem("crl_pem", &options.crl_pem)?);
     Ok(Given { trusted, pins, crl, has_resource })
+}
+
+/// The PEM text in `property`. To enter where it is instead is a mistake that is easily made.
+fn pem(property: &str, text: &GString) -> Result<String> {
+    let text = text.to_string();
+    let is_path = text.starts_with('/') || text.contains("://");
+    if is_path && !text.contains("-----BEGIN") {
+        let why = "it is a path, and has to be the text of that file, as \
+                   FileAccess.get_file_as_string(path) gives it";
+        return Err(unusable(property, why));
+    }
+    Ok(text)
 }
 
 /// Key and certificates, if there are any.
 fn identity(options: &DtlsOptions) -> Result<Option<IdentityParts>> {
     let both = |one: &str, other| unusable(other, format!("{one} is set as well; one is enough"));
-    let pem = options.private_key_pem.to_string();
+    let key_pem = pem("private_key_pem", &options.private_key_pem)?;
     let (key, key_property) = match &options.private_key {
-        Some(_) if !pem.is_empty() => return Err(both("private_key", "private_key_pem")),
+        Some(_) if !key_pem.is_empty() => return Err(both("private_key", "private_key_pem")),
         Some(key) => {
             let key = of("private_key", credentials::private_key(Some(key.clone())))?;
             (Some(key), "private_key")
         }
-        None => ((!pem.is_empty()).then_some(pem), "private_key_pem"),
+        None => ((!key_pem.is_empty()).then_some(key_pem), "private_key_pem"),
     };
     let passphrase = options.private_key_passphrase.to_string();
     if !passphrase.is_empty() && key_property != "private_key_pem" {
@@ -294,6 +307,7 @@ fn identity(options: &DtlsOptions) -> Result<Option<IdentityParts>> {
             certificates.push(Source::Resource(Saved::new(certificate, "certificate")?));
         }
         None if !options.certificate_pem.is_empty() => {
+            pem("certificate_pem", &options.certificate_pem)?;
             certificates.push(Source::pem("certificate_pem", &options.certificate_pem));
         }
         None => {}
