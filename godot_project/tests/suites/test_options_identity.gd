@@ -83,11 +83,11 @@ func test_half_an_identity() -> void:
 func test_nothing_to_show() -> void:
 	check_setup_refused(DTLSOptions.new(), "private_key", "or psk_keys")
 	equal(DTLSServerOpenSSL.new().setup_with_options(null), ERR_INVALID_PARAMETER)
-	expect_error("the options are null")
+	expect_error("the options are null; make them with DTLSOptions.new()")
 	var udp := Network.socket_to(Network.IPV4, Network.unused_port())
 	var peer := PacketPeerDTLSOpenSSL.new()
 	equal(peer.connect_with_options(udp, "localhost", null), ERR_INVALID_PARAMETER)
-	expect_error("the options are null")
+	expect_error("the options are null; make them with DTLSOptions.new()")
 
 
 func test_what_cannot_be_read() -> void:
@@ -278,6 +278,20 @@ func saved_and_loaded(options: DTLSOptions) -> DTLSOptions:
 	)
 	equal(DirAccess.remove_absolute(ProjectSettings.globalize_path(path)), OK)
 	return loaded
+
+
+## The engine saves what has no file of its own empty.
+func test_what_was_saved_without_a_file_of_its_own() -> void:
+	var options := DTLSOptions.new()
+	options.private_key = DTLSCrypto.generate_key()
+	options.certificate = DTLSCrypto.generate_self_signed_certificate(
+		options.private_key, ["localhost"]
+	)
+	var loaded := saved_and_loaded(options)
+	check_setup_refused(loaded, "private_key", "a .tres that it was saved in")
+	loaded.private_key = options.private_key
+	equal(DTLSServerOpenSSL.new().setup_with_options(loaded), ERR_INVALID_PARAMETER)
+	expect_error("the certificate is empty. A wrong path leaves it so, and a .tres")
 
 
 # --- from_tls_options ---

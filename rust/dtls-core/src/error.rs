@@ -43,7 +43,7 @@ pub enum ConfigError {
     #[error("a handshake timeout of {} s is out of range; it can be 1 to 300 s", .0.as_secs_f32())]
     BadHandshakeTimeout(std::time::Duration),
     /// A server that lets no one in.
-    #[error("a limit of 0 pending handshakes would let no client in")]
+    #[error("a limit of less than one pending handshake would let no client in")]
     NoPendingHandshakes,
     /// There is nothing to trust.
     #[error("there is no certificate to trust in it")]

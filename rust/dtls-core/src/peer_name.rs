@@ -60,7 +60,10 @@ impl PeerName {
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !name.bytes().all(allowed) {
-            return refuse("a host name has only letters, digits, hyphens and dots");
+            return refuse(
+                "a host name has only letters, digits, hyphens and dots, without https:// before \
+                 it or a port behind it",
+            );
         }
         if name.split('.').any(str::is_empty) {
             return refuse("there is nothing between two of its dots");
@@ -155,6 +158,17 @@ mod tests {
         ] {
             let address = address.parse().expect("a literal address");
             assert_eq!(PeerName::parse(text), Ok(PeerName::Ip(address)));
+        }
+    }
+
+    #[test]
+    fn what_does_not_belong_to_a_name_is_said() {
+        for name in ["https://game.example.com", "game.example.com:4242"] {
+            let refused = PeerName::parse(name).expect_err("no name").to_string();
+            assert!(
+                refused.contains("without https:// before it or a port behind it"),
+                "{refused}"
+            );
         }
     }
 

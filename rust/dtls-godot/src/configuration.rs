@@ -372,7 +372,11 @@ fn psk_keys(given: &VarDictionary) -> Result<Option<PskKeys>> {
 fn limits(options: &DtlsOptions) -> Result<Limits> {
     let mut limits = parts::limits()?;
     if options.mtu != DtlsOptions::DEFAULT_MTU {
-        limits = of("mtu", limits.with_mtu(u32::try_from(options.mtu).unwrap_or_default()))?;
+        let mtu = u32::try_from(options.mtu).ok().and_then(|mtu| limits.with_mtu(mtu).ok());
+        limits = mtu.ok_or_else(|| {
+            let why = "is out of range; it can be 508 to 8,972, or 0 for the project setting's";
+            unusable("mtu", format!("{} {why}", options.mtu))
+        })?;
     }
     let seconds = |property, value: f64| {
         let duration = Duration::try_from_secs_f64(value);

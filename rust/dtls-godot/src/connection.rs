@@ -245,7 +245,9 @@ enum ConnectError {
     InUse,
     #[error("the UDP peer is null")]
     NoSocket,
-    #[error("the UDP peer is not connected; call connect_to_host() on it first")]
+    #[error(
+        "the UDP peer is not connected; call connect_to_host() on it first, with an IP address"
+    )]
     SocketNotConnected,
     #[error(transparent)]
     Credentials(#[from] CredentialError),

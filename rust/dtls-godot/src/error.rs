@@ -12,12 +12,16 @@ pub(crate) enum CredentialError {
     NoKey,
     #[error(
         "the key is empty or has only its public half. A server needs the private key; one with a \
-         passphrase, an Ed25519 key or a wrong path leave it empty"
+         passphrase, an Ed25519 key or a wrong path leave it empty, and so does a .tres that it was \
+         saved in without a file of its own"
     )]
     NoPrivateKey,
     #[error("the {0} is null")]
     Null(&'static str),
-    #[error("the {0} is empty")]
+    #[error(
+        "the {0} is empty. A wrong path leaves it so, and a .tres that it was saved in without a file \
+         of its own"
+    )]
     Empty(&'static str),
     #[error("the {0} could not be read from the engine: {1}")]
     Unreadable(&'static str, String),
@@ -66,7 +70,7 @@ pub(crate) enum CredentialError {
     BadMtu(ConfigError),
     #[error("the server has no certificate or key yet; call setup() first")]
     NotSetUp,
-    #[error("the options are null")]
+    #[error("the options are null; make them with DTLSOptions.new()")]
     NoDtlsOptions,
     #[error("{0}: {1}")]
     Property(String, String),
