@@ -147,7 +147,8 @@ impl DtlsCrypto {
     }
 
     /// Makes a list of certificates that the authority takes back, as PEM text. It replaces all lists
-    /// before it, so [param revoked] names everyone who is to be refused; it can be empty.
+    /// before it, so [param revoked] names everyone who is to be refused; it can be empty. An array in a
+    /// variable has to be typed: [code]var revoked: Array[X509Certificate][/code].
     ///
     /// Whoever uses a list refuses everyone once it has expired, which it does after [param days], 1 to
     /// 3,650: make a new one before.

@@ -40,6 +40,9 @@ class! { options,
 /// client_options.pinned_sha256 = ["sha256:3f0a..."]
 /// ```
 ///
+/// [b]Note:[/b] As with every [Object], a packed array that is read from a property is a copy:
+/// [code]pinned_sha256.append(pin)[/code] changes nothing. Assign the whole array.
+///
 /// [b]Note:[/b] What a game exports, its players can read. Private keys of servers, pre-shared keys and
 /// ticket keys do not belong into it.
 pub(crate) struct DtlsOptions {
@@ -63,13 +66,15 @@ pub(crate) struct DtlsOptions {
     /// intermediates.
     #[export(multiline)]
     pub(crate) certificate_pem: GString,
-    /// What [member private_key_pem] is encrypted with, if it is.
+    /// What [member private_key_pem] is encrypted with, if it is. It is saved with the resource as it
+    /// stands.
     #[export]
     #[var(hint = PASSWORD, usage_flags = [DEFAULT])]
     pub(crate) private_key_passphrase: GString,
     /// A server's further certificates, by the host name that a client asks for (SNI, RFC 6066): a
     /// [Dictionary] of host names and [DTLSOptions], in which key, certificate and chain are set and
-    /// nothing else. A client that asks for another name, or for none, is shown the server's own.
+    /// nothing else. The names are whole: neither wildcards nor IP addresses. A client that asks for
+    /// another name, or for none, is shown the server's own.
     #[export]
     pub(crate) server_identities: VarDictionary,
 
@@ -109,7 +114,7 @@ pub(crate) struct DtlsOptions {
     #[export_group(name = "Pre-shared key")]
     #[export]
     pub(crate) psk_identity: GString,
-    /// A key of at least 16 bytes that client and server have in common, for example one that a
+    /// A key of 16 to 512 bytes that client and server have in common, for example one that a
     /// matchmaker has given to both. A client with one needs no certificates and takes none: it offers
     /// nothing but pre-shared keys. The bytes have to be random, see
     /// [method Crypto.generate_random_bytes]; a password is no key.
@@ -147,7 +152,7 @@ pub(crate) struct DtlsOptions {
     #[init(val = Self::DEFAULT_IDLE_TIMEOUT)]
     pub(crate) idle_timeout: f64,
     /// How many handshakes of a server may be unfinished at a time. When there are more, the oldest is
-    /// given up. A client leaves it at 256.
+    /// given up. At least 1. A client leaves it at 256.
     #[export(range = (1.0, 65536.0, 1.0, or_greater))]
     #[init(val = Self::DEFAULT_MAX_PENDING_HANDSHAKES)]
     pub(crate) max_pending_handshakes: i64,
@@ -162,7 +167,8 @@ pub(crate) struct DtlsOptions {
     /// several processes with the same keys and the same options can resume each other's sessions. New
     /// sessions are sealed with the first; all of them are opened. Empty: the server makes keys of its
     /// own and changes them every hour. Who has one of these keys can read what was resumed with it, so
-    /// change them often: put a new one in front every hour and drop the oldest.
+    /// change them often: put a new one in front every hour and drop the oldest. An array in a variable
+    /// has to be typed: [code]var keys: Array[PackedByteArray][/code].
     #[export]
     pub(crate) ticket_keys: Array<PackedByteArray>,
 

@@ -70,7 +70,8 @@ impl PacketPeerDtls {
 #[godot_api]
 impl PacketPeerDtls {
     /// Starts a handshake over [param packet_peer], which has to be connected, see
-    /// [method PacketPeerUDP.connect_to_host].
+    /// [method PacketPeerUDP.connect_to_host]. That takes an IP address: [method IP.resolve_hostname] finds
+    /// the one of a host name.
     ///
     /// With [param validate_certs], the server's certificate has to be meant for servers, to lead to
     /// one that is trusted, and to be for [param for_hostname], a host name or an IP address. Trusted
@@ -78,7 +79,8 @@ impl PacketPeerDtls {
     /// bundle of several; or else the project setting
     /// [code]network/tls/certificate_bundle_override[/code]; or else what the system trusts. The host
     /// name can be left out only if [param valid_certificate] is given. Without [param validate_certs]
-    /// nothing is verified: anyone on the way can read and change everything.
+    /// nothing is verified, [param valid_certificate] or not: anyone on the way can read and change
+    /// everything.
     ///
     /// Returns [constant ERR_INVALID_PARAMETER] when an argument cannot be used and
     /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] says more. After the

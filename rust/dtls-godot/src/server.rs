@@ -45,6 +45,8 @@ class! { server,
 /// 		peer.poll()
 /// ```
 ///
+/// Go on calling [method UDPServer.poll] in every frame: the peers' datagrams come through it, too.
+///
 /// It is normal that the first attempt of every client ends in [code]STATUS_ERROR[/code]: the client
 /// is asked to prove its address first (RFC 6347 section 4.2.1), and comes back with the proof. Until
 /// then the server keeps nothing about it.
@@ -102,7 +104,7 @@ impl DtlsServer {
         Self::set_config(this, "setup_with_options", configuration::server(options))
     }
 
-    /// Adds a pre-shared key of at least 16 bytes for the clients to come, or replaces the one that
+    /// Adds a pre-shared key of 16 to 512 bytes for the clients to come, or replaces the one that
     /// [param identity] has. Connections that exist go on; handshakes that are not over do not get in by the
     /// key before.
     ///
