@@ -14,23 +14,23 @@ const GNUTLS_CLI_PSK := "NORMAL:-KX-ALL:+PSK:-VERS-ALL:+VERS-DTLS1.2"
 
 
 func test_s_client_with_a_certificate() -> void:
-	serve_by(asking_options())
+	serve_by(OptionsSuite.asking_options())
 	check_as_client(run_s_client(own_certificate("player")), "Verification: OK")
 	equal(server_side().get_peer_common_name(), "player-17")
 
 
 func test_s_client_without_a_certificate() -> void:
-	serve_by(asking_options())
+	serve_by(OptionsSuite.asking_options())
 	check_s_client_is_refused([], "REASON_CLIENT_CERTIFICATE_REQUIRED")
 
 
 func test_s_client_with_the_certificate_of_a_stranger() -> void:
-	serve_by(asking_options())
+	serve_by(OptionsSuite.asking_options())
 	check_s_client_is_refused(own_certificate("stranger"), "REASON_CERTIFICATE_UNTRUSTED")
 
 
 func test_gnutls_cli_with_a_certificate() -> void:
-	serve_by(asking_options())
+	serve_by(OptionsSuite.asking_options())
 	var more: PackedStringArray = ["--x509certfile", Pki.path("player.crt")]
 	more.append_array(["--x509keyfile", Pki.path("player.key")])
 	check_as_client(run_gnutls_cli(more), "The certificate is trusted")
@@ -42,7 +42,7 @@ func test_s_server_that_wants_a_certificate() -> void:
 	more.append_array(["-CAfile", Pki.path("ca.crt")])
 	var port := Network.unused_port()
 	run_s_server(s_server_arguments("server", port, more))
-	check_as_server(port, player_options("player"))
+	check_as_server(port, OptionsSuite.player_options("player"))
 
 
 func test_s_server_that_wants_another_certificate() -> void:
@@ -50,7 +50,7 @@ func test_s_server_that_wants_another_certificate() -> void:
 	more.append_array(["-CAfile", Pki.path("ca.crt")])
 	var port := Network.unused_port()
 	run_s_server(s_server_arguments("server", port, more))
-	var client := start_by(port, player_options("stranger"))
+	var client := start_by(port, OptionsSuite.player_options("stranger"))
 	wait_for_status(client, ERROR)
 	expect_error("the other side refused")
 
@@ -60,7 +60,7 @@ func test_gnutls_serv_that_wants_a_certificate() -> void:
 	var more: PackedStringArray = ["--require-client-cert", "--verify-client-cert"]
 	more.append_array(["--x509cafile", Pki.path("ca.crt")])
 	run_gnutls_serv(port, x509_of("server") + more)
-	check_as_server(port, player_options("player"))
+	check_as_server(port, OptionsSuite.player_options("player"))
 
 
 # --- pre-shared keys ---
@@ -121,25 +121,25 @@ func test_gnutls_serv_with_a_pre_shared_key() -> void:
 
 
 func test_s_client_with_protocols() -> void:
-	serve_by(speaking(OptionsSuite.server_options(), ["game/2", "game/1"]))
+	serve_by(OptionsSuite.speaking(OptionsSuite.server_options(), ["game/2", "game/1"]))
 	check_as_client(run_s_client(["-alpn", "game/1,game/2"]), "Verification: OK")
 	equal(server_side().get_alpn_protocol(), "game/2")
 
 
 func test_s_client_without_a_protocol_in_common() -> void:
-	serve_by(speaking(OptionsSuite.server_options(), ["game/2"]))
+	serve_by(OptionsSuite.speaking(OptionsSuite.server_options(), ["game/2"]))
 	check_s_client_is_refused(["-alpn", "http/1.1"], "REASON_NO_APPLICATION_PROTOCOL")
 
 
 func test_s_server_with_protocols() -> void:
 	var port := Network.unused_port()
 	run_s_server(s_server_arguments("server", port, ["-alpn", "game/2,game/1"]))
-	var options := speaking(OptionsSuite.client_options(), ["game/1"])
+	var options := OptionsSuite.speaking(OptionsSuite.client_options(), ["game/1"])
 	equal(check_as_server(port, options).get_alpn_protocol(), "game/1")
 
 
 func test_gnutls_cli_with_protocols() -> void:
-	serve_by(speaking(OptionsSuite.server_options(), ["game/2"]))
+	serve_by(OptionsSuite.speaking(OptionsSuite.server_options(), ["game/2"]))
 	check_as_client(run_gnutls_cli(["--alpn", "game/2"]), "The certificate is trusted")
 	equal(server_side().get_alpn_protocol(), "game/2")
 
@@ -147,7 +147,7 @@ func test_gnutls_cli_with_protocols() -> void:
 func test_gnutls_serv_with_protocols() -> void:
 	var port := Network.unused_port()
 	run_gnutls_serv(port, x509_of("server") + PackedStringArray(["--alpn", "game/2"]))
-	var options := speaking(OptionsSuite.client_options(), ["game/2", "game/1"])
+	var options := OptionsSuite.speaking(OptionsSuite.client_options(), ["game/2", "game/1"])
 	equal(check_as_server(port, options).get_alpn_protocol(), "game/2")
 
 
@@ -256,14 +256,14 @@ func test_gnutls_serv_whose_certificate_is_revoked() -> void:
 
 
 func test_s_client_whose_certificate_is_revoked() -> void:
-	var options := asking_options()
+	var options := OptionsSuite.asking_options()
 	options.crl_pem = Pki.text("ca.crl")
 	serve_by(options)
 	check_s_client_is_refused(own_certificate("revoked_player"), "REASON_CERTIFICATE_REVOKED")
 
 
 func test_gnutls_cli_whose_certificate_is_revoked() -> void:
-	var options := asking_options()
+	var options := OptionsSuite.asking_options()
 	options.crl_pem = Pki.text("ca.crl")
 	serve_by(options)
 	var more: PackedStringArray = ["--x509certfile", Pki.path("revoked_player.crt")]
@@ -392,26 +392,7 @@ static func psk_client_options() -> DTLSOptions:
 	return options
 
 
-static func asking_options() -> DTLSOptions:
-	var options := OptionsSuite.server_options()
-	options.verify_mode = DTLSOptions.VERIFY_REQUIRED
-	options.trusted_ca = Pki.certificate("ca")
-	return options
-
-
-static func player_options(name: String) -> DTLSOptions:
-	var options := OptionsSuite.client_options()
-	options.private_key = Pki.key(name)
-	options.certificate = Pki.certificate(name)
-	return options
-
-
 static func two_names() -> DTLSOptions:
 	var options := OptionsSuite.server_options()
 	options.server_identities = {"game.example": OptionsSuite.server_options("wrong_name")}
-	return options
-
-
-static func speaking(options: DTLSOptions, protocols: PackedStringArray) -> DTLSOptions:
-	options.alpn_protocols = protocols
 	return options

@@ -331,11 +331,6 @@ func test_what_cannot_be_exported() -> void:
 # --- helpers ---
 
 
-static func speaking(options: DTLSOptions, protocols: PackedStringArray) -> DTLSOptions:
-	options.alpn_protocols = protocols
-	return options
-
-
 func is_resumed(pair: Pair) -> bool:
 	var client := ours(pair.client).is_session_reused()
 	equal(client, ours(pair.server).is_session_reused(), "both sides say the same")

@@ -419,24 +419,6 @@ static func known_about(peer: PacketPeerDTLSOpenSSL) -> Array:
 	]
 
 
-## Those of a server that asks its clients for a certificate of the root.
-static func asking_options(
-	mode: DTLSOptions.VerifyMode = DTLSOptions.VERIFY_REQUIRED
-) -> DTLSOptions:
-	var options := server_options()
-	options.verify_mode = mode
-	options.trusted_ca = Pki.certificate("ca")
-	return options
-
-
-## Those of a client that has the certificate `name`.
-static func player_options(name: String) -> DTLSOptions:
-	var options := client_options()
-	options.private_key = Pki.key(name)
-	options.certificate = Pki.certificate(name)
-	return options
-
-
 ## Those of a client that knows its server by its certificate alone.
 static func pinning_options(name: String) -> DTLSOptions:
 	var options := DTLSOptions.new()

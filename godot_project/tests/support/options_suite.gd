@@ -42,6 +42,30 @@ static func careless_options() -> DTLSOptions:
 	return options
 
 
+## Those of a server that asks its clients for a certificate of the root.
+static func asking_options(
+	mode: DTLSOptions.VerifyMode = DTLSOptions.VERIFY_REQUIRED
+) -> DTLSOptions:
+	var options := server_options()
+	options.verify_mode = mode
+	options.trusted_ca = Pki.certificate("ca")
+	return options
+
+
+## Those of a client that has the certificate `name`.
+static func player_options(name: String) -> DTLSOptions:
+	var options := client_options()
+	options.private_key = Pki.key(name)
+	options.certificate = Pki.certificate(name)
+	return options
+
+
+## What is given, with these application protocols.
+static func speaking(options: DTLSOptions, protocols: PackedStringArray) -> DTLSOptions:
+	options.alpn_protocols = protocols
+	return options
+
+
 ## A key of so many bytes, the same for the same seed.
 static func secret(size := 16, seed_of_it := 7) -> PackedByteArray:
 	return noise(size, seed_of_it)

@@ -35,7 +35,7 @@ const UNABLE_TO_GET_CRL_ISSUER: i32 = 33;
 const KEYUSAGE_NO_CRL_SIGN: i32 = 35;
 const UNHANDLED_CRITICAL_CRL_EXTENSION: i32 = 36;
 const DIFFERENT_CRL_SCOPE: i32 = 44;
-const CRL_PATH_VALIDATION_ERROR: i32 = 54;
+pub(crate) const CRL_PATH_VALIDATION_ERROR: i32 = 54;
 
 /// Revocation lists of one authority or more.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ use crate::error::ConfigError;
 use crate::failure::{CertificateProblem, Failure, Reason, Role};
 use crate::ffi;
 use crate::peer_name::{PeerName, names_of};
-use crate::revocation::{Place, is_about_a_list};
+use crate::revocation::{CRL_PATH_VALIDATION_ERROR, Place, is_about_a_list};
 use crate::trust::Trust;
 
 /// What is verified of a server's certificate.
@@ -74,7 +74,6 @@ impl ClientVerification {
 // Numbers of include/openssl/x509_vfy.h.
 const CERT_REVOKED: i32 = 23;
 const CERT_REJECTED: i32 = 28;
-const CRL_PATH_VALIDATION_ERROR: i32 = 54;
 const HOSTNAME_MISMATCH: i32 = 62;
 const EE_KEY_TOO_SMALL: i32 = 66;
 

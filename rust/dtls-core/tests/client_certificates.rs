@@ -9,7 +9,7 @@ use dtls_core::{
     Status,
 };
 use support::link::{Link, ToServer};
-use support::{clock, pki, records};
+use support::{pki, records};
 use test_pki::{Authority, Issued, Key, Profile, Usage, Validity, self_signed};
 
 const HANDSHAKE_FAILURE: u8 = 40;
@@ -37,32 +37,15 @@ fn server(verification: ClientVerification) -> ServerConfig {
     pki::localhost().with_verification(verification).expect("a usable configuration")
 }
 
-fn client(issued: &Issued) -> ClientConfig {
-    pki::verifying().with_identity(&pki::identity(issued)).expect("a usable identity")
-}
-
 fn assert_accepted(server: &ServerConfig, client: &ClientConfig) {
     Link::established(server, client).assert_data_flows();
-}
-
-/// Why `server` refuses `client`, having told it by `alert`.
-fn refusal(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
-    let mut link = Link::new(server, client);
-    link.run();
-    assert_eq!(link.server.session().status(), Status::Failed, "the server");
-    assert_eq!(link.client.failure(), Some(&Failure::PeerAlert(alert)), "the alert");
-    assert_eq!(clock::elapsed().as_millis(), 0, "both know at once");
-    let failure = link.server.session().failure().expect("a reason").clone();
-    let stats = link.server.acceptor.stats();
-    assert_eq!(stats[failure.reason()], 1, "it is counted");
-    failure
 }
 
 /// The same, when the certificate itself is at fault; for a server that requires one, and for one that
 /// does not: a certificate that is shown has to be good.
 fn problem(issued: &Issued, alert: u8) -> CertificateProblem {
     let problems = [required(), optional()].map(|verification| {
-        match refusal(&server(verification), &client(issued), alert) {
+        match Link::refusal(&server(verification), &pki::showing(issued), alert) {
             Failure::Certificate { problem, .. } => problem,
             other => panic!("another failure: {other:?}"),
         }
@@ -75,7 +58,7 @@ fn problem(issued: &Issued, alert: u8) -> CertificateProblem {
 fn a_client_with_a_certificate_of_the_authority_is_let_in() {
     let own = PLAYERS.issue(player());
     for verification in [required(), optional()] {
-        assert_accepted(&server(verification), &client(&own));
+        assert_accepted(&server(verification), &pki::showing(&own));
     }
 }
 
@@ -83,14 +66,14 @@ fn a_client_with_a_certificate_of_the_authority_is_let_in() {
 fn every_kind_of_key_works() {
     for key in [Key::P384, Key::FromPem(pki::rsa_key(2048)), Key::FromPem(pki::rsa_key(4096))] {
         let own = PLAYERS.issue(player().key(key));
-        assert_accepted(&server(required()), &client(&own));
+        assert_accepted(&server(required()), &pki::showing(&own));
     }
 }
 
 #[test]
 fn leaf_and_intermediates_are_sent() {
     let own = PLAYERS.intermediate("Between").intermediate("Below").issue(player());
-    assert_accepted(&server(required()), &client(&own));
+    assert_accepted(&server(required()), &pki::showing(&own));
     let alone = Issued { intermediates_pem: Vec::new(), ..own };
     assert_eq!(problem(&alone, UNKNOWN_CA), CertificateProblem::Untrusted);
 }
@@ -98,23 +81,23 @@ fn leaf_and_intermediates_are_sent() {
 #[test]
 fn a_certificate_without_a_usage_is_good_for_a_client() {
     let own = PLAYERS.issue(player().usage(Usage::Any));
-    assert_accepted(&server(required()), &client(&own));
+    assert_accepted(&server(required()), &pki::showing(&own));
 }
 
 #[test]
 fn one_client_s_own_certificate_can_be_trusted() {
     let own = self_signed(player());
     let only = ClientVerification::Required(pki::trust(&own.cert_pem));
-    assert_accepted(&server(only.clone()), &client(&own));
+    assert_accepted(&server(only.clone()), &pki::showing(&own));
     let other = self_signed(player());
-    let failure = refusal(&server(only), &client(&other), UNKNOWN_CA);
+    let failure = Link::refusal(&server(only), &pki::showing(&other), UNKNOWN_CA);
     assert!(matches!(failure, Failure::Certificate { .. }), "{failure:?}");
 }
 
 #[test]
 fn a_client_without_a_certificate_gets_in_only_where_none_is_required() {
     assert_accepted(&server(optional()), &pki::verifying());
-    let failure = refusal(&server(required()), &pki::verifying(), HANDSHAKE_FAILURE);
+    let failure = Link::refusal(&server(required()), &pki::verifying(), HANDSHAKE_FAILURE);
     assert_eq!(failure, Failure::NoClientCertificate);
     assert_eq!(failure.reason(), Reason::ClientCertificateRequired);
 }
@@ -122,7 +105,7 @@ fn a_client_without_a_certificate_gets_in_only_where_none_is_required() {
 #[test]
 fn a_certificate_is_not_shown_to_a_server_that_does_not_ask() {
     let own = PLAYERS.issue(player());
-    let mut link = Link::new(&pki::localhost(), &client(&own));
+    let mut link = Link::new(&pki::localhost(), &pki::showing(&own));
     link.run();
     link.assert_connected();
     let shown = link.sent(ToServer).into_iter().flat_map(records::split);
@@ -174,7 +157,7 @@ fn a_server_s_certificate_is_not_a_client_s() {
 fn a_certificate_without_proof_of_its_key_is_refused() {
     let own = PLAYERS.issue(player());
     for verification in [required(), optional()] {
-        let mut link = Link::new(&server(verification), &client(&own));
+        let mut link = Link::new(&server(verification), &pki::showing(&own));
         link.each(|direction, datagram| {
             const CERTIFICATE_VERIFY: u8 = 15;
             let mut bytes = datagram.bytes.clone();

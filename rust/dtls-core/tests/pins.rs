@@ -63,11 +63,6 @@ fn with_client(verification: ClientVerification) -> ServerConfig {
     pki::localhost().with_verification(verification).expect("a usable configuration")
 }
 
-/// A client with this certificate of its own.
-fn showing(issued: &Issued) -> ClientConfig {
-    pki::verifying().with_identity(&pki::identity(issued)).expect("a usable identity")
-}
-
 fn assert_accepted(server: &ServerConfig, client: &ClientConfig) {
     Link::established(server, client).assert_data_flows();
 }
@@ -79,16 +74,6 @@ fn refusal(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
     assert_eq!(link.server.session().failure(), Some(&Failure::PeerAlert(alert)), "the alert");
     assert_eq!(clock::elapsed().as_millis(), 0, "both know at once");
     link.client.failure().expect("it is refused").clone()
-}
-
-/// Why `server` refuses `client`, having told it by `alert`.
-fn refusal_of_client(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
-    let mut link = Link::new(server, client);
-    link.run();
-    assert_eq!(link.client.failure(), Some(&Failure::PeerAlert(alert)), "the alert");
-    let failure = link.server.session().failure().expect("it is refused").clone();
-    assert_eq!(link.server.acceptor.stats()[failure.reason()], 1, "it is counted");
-    failure
 }
 
 fn mismatch(issued: &Issued) -> Failure {
@@ -317,7 +302,7 @@ fn a_server_can_pin_its_clients() {
             for verification in
                 [ClientVerification::Required(trust.clone()), ClientVerification::Optional(trust)]
             {
-                assert_accepted(&with_client(verification), &showing(&own));
+                assert_accepted(&with_client(verification), &pki::showing(&own));
             }
         }
     }
@@ -328,7 +313,7 @@ fn a_client_that_is_not_pinned_is_refused() {
     let (own, other) = (self_signed(Profile::new("a")), self_signed(Profile::new("b")));
     for demand in [ClientVerification::Required, ClientVerification::Optional] {
         let server = with_client(demand(pinned(&own)));
-        let failure = refusal_of_client(&server, &showing(&other), BAD_CERTIFICATE);
+        let failure = Link::refusal(&server, &pki::showing(&other), BAD_CERTIFICATE);
         assert_eq!(failure, mismatch(&other));
     }
 }
@@ -339,7 +324,7 @@ fn a_client_without_a_certificate_matches_no_pin() {
     assert_accepted(&with_client(ClientVerification::Optional(pinned(&own))), &pki::verifying());
     const HANDSHAKE_FAILURE: u8 = 40;
     let required = with_client(ClientVerification::Required(pinned(&own)));
-    let failure = refusal_of_client(&required, &pki::verifying(), HANDSHAKE_FAILURE);
+    let failure = Link::refusal(&required, &pki::verifying(), HANDSHAKE_FAILURE);
     assert_eq!(failure, Failure::NoClientCertificate);
 }
 
@@ -351,15 +336,15 @@ fn a_server_with_an_authority_needs_the_pin_of_its_client_too() {
     for demand in [ClientVerification::Required, ClientVerification::Optional] {
         let by_pin = pins(&[key_pin(&own.cert_pem)]);
         let server = with_client(demand(pki::trust(&players.cert_pem()).with_pins(by_pin)));
-        assert_accepted(&server, &showing(&own));
-        let failure = refusal_of_client(&server, &showing(&other), BAD_CERTIFICATE);
+        assert_accepted(&server, &pki::showing(&own));
+        let failure = Link::refusal(&server, &pki::showing(&other), BAD_CERTIFICATE);
         assert_eq!(failure, mismatch(&other));
     }
     let alone = self_signed(Profile::new("player-17").usage(Usage::Client));
     let by_pin = pins(&[key_pin(&alone.cert_pem)]);
     let trust = pki::trust(&players.cert_pem()).with_pins(by_pin);
     let server = with_client(ClientVerification::Required(trust));
-    let failure = refusal_of_client(&server, &showing(&alone), UNKNOWN_CA);
+    let failure = Link::refusal(&server, &pki::showing(&alone), UNKNOWN_CA);
     assert_eq!(failure.reason(), Reason::CertificateSelfSigned);
 }
 
@@ -367,7 +352,7 @@ fn a_server_with_an_authority_needs_the_pin_of_its_client_too() {
 fn a_pinned_client_without_its_key_is_refused() {
     let own = self_signed(Profile::new("a"));
     for demand in [ClientVerification::Required, ClientVerification::Optional] {
-        let mut link = Link::new(&with_client(demand(pinned(&own))), &showing(&own));
+        let mut link = Link::new(&with_client(demand(pinned(&own))), &pki::showing(&own));
         link.each(|direction, datagram| {
             const CERTIFICATE_VERIFY: u8 = 15;
             let mut bytes = datagram.bytes.clone();
@@ -417,7 +402,7 @@ fn a_server_with_other_pins_does_not_resume() {
     let demanding =
         |pinned: &[String]| with_client(ClientVerification::Optional(Trust::pinned(pins(pinned))));
     let both = [fingerprint(&own.cert_pem), other.clone()];
-    let client = showing(&own);
+    let client = pki::showing(&own);
     let link = Link::established(&demanding(&both), &client);
 
     let mut server = link.server;
@@ -445,7 +430,7 @@ fn a_server_that_begins_to_pin_does_not_resume() {
     let players = Authority::root("Players");
     let own = players.issue(Profile::new("player-17").usage(Usage::Client));
     let trust = || pki::trust(&players.cert_pem());
-    let client = showing(&own);
+    let client = pki::showing(&own);
     let link = Link::established(&with_client(ClientVerification::Required(trust())), &client);
     let mut server = link.server;
     let too = trust().with_pins(pins(&[fingerprint(&LONELY.cert_pem)]));
@@ -460,7 +445,7 @@ fn a_connected_session_tells_about_its_peer() {
     let own = pki::ROOT.intermediate("Below").issue(Profile::new("player-17").usage(Usage::Client));
     let required = ClientVerification::Required(pki::trust(&pki::ROOT.cert_pem()));
     let server = pki::server(&issued).with_verification(required).expect("usable");
-    let client = showing(&own);
+    let client = pki::showing(&own);
 
     let mut link = Link::new(&server, &client);
     assert_eq!(told(&link.client), (Vec::new(), None, None), "before the handshake");

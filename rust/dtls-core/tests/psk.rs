@@ -66,17 +66,6 @@ fn raw_server(suites: &str) -> SslContextBuilder {
     context
 }
 
-/// Why `server` refuses `client`, which hears `alert`.
-fn refusal(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
-    let mut link = Link::new(server, client);
-    link.run();
-    assert_eq!(link.client.failure(), Some(&Failure::PeerAlert(alert)));
-    assert_eq!(clock::elapsed().as_millis(), 0, "both know at once");
-    let failure = link.server.session().failure().expect("a reason").clone();
-    assert_eq!(link.server.acceptor.stats()[failure.reason()], 1, "it is counted");
-    failure
-}
-
 #[test]
 fn a_client_with_a_key_is_let_in() {
     for server in [server(), both()] {
@@ -115,13 +104,13 @@ fn a_server_with_both_kinds_serves_both_kinds() {
 
 #[test]
 fn a_key_is_of_no_use_where_only_certificates_are() {
-    let failure = refusal(&pki::localhost(), &client(), HANDSHAKE_FAILURE);
+    let failure = Link::refusal(&pki::localhost(), &client(), HANDSHAKE_FAILURE);
     assert_eq!(failure, Failure::NothingInCommon);
 }
 
 #[test]
 fn a_client_without_a_key_does_not_get_into_a_server_of_keys_only() {
-    let failure = refusal(&server(), &pki::verifying(), HANDSHAKE_FAILURE);
+    let failure = Link::refusal(&server(), &pki::verifying(), HANDSHAKE_FAILURE);
     assert_eq!(failure, Failure::NothingInCommon);
 }
 
@@ -129,7 +118,7 @@ fn a_client_without_a_key_does_not_get_into_a_server_of_keys_only() {
 fn an_unknown_identity_is_refused_at_once() {
     for server in [server(), both()] {
         let stranger = client_with("player-18\n\u{1b}[31m", &KEY);
-        let failure = refusal(&server, &stranger, UNKNOWN_PSK_IDENTITY);
+        let failure = Link::refusal(&server, &stranger, UNKNOWN_PSK_IDENTITY);
         let identity = "player-18\\n\\u{1b}[31m".to_owned();
         assert_eq!(failure, Failure::UnknownPskIdentity { identity });
         assert_eq!(failure.reason(), Reason::PskUnknownIdentity);
@@ -139,7 +128,7 @@ fn an_unknown_identity_is_refused_at_once() {
 #[test]
 fn a_server_whose_keys_are_all_gone_lets_no_one_in() {
     let server = ServerConfig::with_psk_only(PskKeys::new()).expect("a usable configuration");
-    let failure = refusal(&server, &client(), UNKNOWN_PSK_IDENTITY);
+    let failure = Link::refusal(&server, &client(), UNKNOWN_PSK_IDENTITY);
     assert_eq!(failure.reason(), Reason::PskUnknownIdentity);
 }
 

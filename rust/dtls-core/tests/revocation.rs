@@ -411,14 +411,10 @@ fn demanding(verification: ClientVerification) -> ServerConfig {
     pki::localhost().with_verification(verification).expect("a usable configuration")
 }
 
-fn showing(issued: &Issued) -> ClientConfig {
-    pki::verifying().with_identity(&pki::identity(issued)).expect("a usable identity")
-}
-
 /// Why a server that demands a certificate, or would like one, refuses the client with `own`.
 fn problem_of_client(own: &Issued, trust: &Trust, alert: u8) -> CertificateProblem {
     let problems = [ClientVerification::Required, ClientVerification::Optional].map(|demand| {
-        let mut link = Link::new(&demanding(demand(trust.clone())), &showing(own));
+        let mut link = Link::new(&demanding(demand(trust.clone())), &pki::showing(own));
         link.run();
         assert_eq!(link.client.failure(), Some(&Failure::PeerAlert(alert)), "the alert");
         match link.server.session().failure() {
@@ -436,7 +432,7 @@ fn a_server_looks_its_clients_up() {
     let trusting = |list| trust(&PLAYERS.cert_pem(), &[list]);
     for demand in [ClientVerification::Required, ClientVerification::Optional] {
         let server = demanding(demand(trusting(clean(&PLAYERS))));
-        Link::established(&server, &showing(&own)).assert_data_flows();
+        Link::established(&server, &pki::showing(&own)).assert_data_flows();
     }
     let revoking = trusting(revoking(&PLAYERS, &own.serial));
     let revoked = problem_of_client(&own, &revoking, CERTIFICATE_REVOKED);
@@ -461,7 +457,7 @@ fn a_server_looks_the_authorities_of_its_clients_up() {
     let own = guild.issue(Profile::new("player-17").usage(Usage::Client));
     let trusting = |list| trust(&PLAYERS.cert_pem(), &[clean(&guild), list]);
     let server = demanding(ClientVerification::Required(trusting(clean(&PLAYERS))));
-    Link::established(&server, &showing(&own)).assert_data_flows();
+    Link::established(&server, &pki::showing(&own)).assert_data_flows();
     let revoking = trusting(revoking(&PLAYERS, &guild.serial()));
     let revoked = problem_of_client(&own, &revoking, CERTIFICATE_REVOKED);
     assert_eq!(revoked, CertificateProblem::Revoked);
@@ -473,7 +469,7 @@ fn an_entry_refuses_a_pinned_client() {
     let pinned = |list| Trust::pinned(pin(&own)).with_revocation_lists(parsed(&[list]));
     let namesake = Authority::root("player-17");
     let server = demanding(ClientVerification::Required(pinned(clean(&namesake))));
-    Link::established(&server, &showing(&own)).assert_data_flows();
+    Link::established(&server, &pki::showing(&own)).assert_data_flows();
     let revoking = pinned(revoking(&namesake, &own.serial));
     let revoked = problem_of_client(&own, &revoking, CERTIFICATE_REVOKED);
     assert_eq!(revoked, CertificateProblem::Revoked);
@@ -524,7 +520,7 @@ fn a_client_does_not_resume_beyond_the_end_of_a_list_about_an_authority() {
 fn a_server_does_not_resume_beyond_the_end_of_a_list() {
     let soon = PLAYERS.revocation_list(&[], Validity::Seconds(600));
     let server = demanding(ClientVerification::Required(trust(&PLAYERS.cert_pem(), &[soon])));
-    let client = showing(&player());
+    let client = pki::showing(&player());
     let server = resumed(&server, &client);
     // The clock stood still while the certificates were made.
     clock::advance(Duration::from_secs(900));
@@ -548,7 +544,7 @@ fn an_old_list_beside_the_new_one_does_not_keep_sessions_from_being_resumed() {
 #[test]
 fn a_server_with_other_lists_does_not_resume() {
     let (own, other) = (player(), player());
-    let client = showing(&own);
+    let client = pki::showing(&own);
     let pinned = Trust::pinned(pin(&own));
     for trust in [pki::trust(&PLAYERS.cert_pem()), pinned] {
         let demanding = |list: &String| {
@@ -579,7 +575,7 @@ fn a_server_with_other_lists_does_not_resume() {
 #[test]
 fn a_server_that_begins_to_look_up_does_not_resume() {
     let own = player();
-    let client = showing(&own);
+    let client = pki::showing(&own);
     let trust = pki::trust(&PLAYERS.cert_pem());
     let mut server = resumed(&demanding(ClientVerification::Required(trust.clone())), &client);
     let lists = parsed(&[revoking(&PLAYERS, &own.serial)]);

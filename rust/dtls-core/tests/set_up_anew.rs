@@ -4,9 +4,7 @@ mod support;
 
 use std::sync::LazyLock;
 
-use dtls_core::{
-    ClientConfig, ClientVerification, Failure, Reason, RevocationLists, Status, Trust,
-};
+use dtls_core::{ClientVerification, Failure, Reason, RevocationLists, Status, Trust};
 use support::link::Link;
 use support::lists::{clean, revoking};
 use support::pki;
@@ -16,10 +14,6 @@ static PLAYERS: LazyLock<Authority> = LazyLock::new(|| Authority::root("Players"
 
 fn player() -> Issued {
     PLAYERS.issue(Profile::new("player-17").usage(Usage::Client))
-}
-
-fn showing(issued: &Issued) -> ClientConfig {
-    pki::verifying().with_identity(&pki::identity(issued)).expect("a usable identity")
 }
 
 /// Trust in the players' authority, as far as this list goes.
@@ -36,7 +30,7 @@ fn a_player_who_is_revoked_during_the_handshake_is_not_let_in() {
         pki::localhost().with_verification(ClientVerification::Required(trust)).expect("usable")
     };
     for delivered in 0.. {
-        let mut link = Link::new(&server(clean(&PLAYERS)), &showing(&own));
+        let mut link = Link::new(&server(clean(&PLAYERS)), &pki::showing(&own));
         for _ in 0..delivered {
             assert!(link.deliver_one());
         }
@@ -61,7 +55,7 @@ fn a_renewed_certificate_does_not_disturb_a_handshake() {
         let config = pki::server(issued).with_verification(ClientVerification::Required(trust));
         config.expect("usable")
     };
-    let mut link = Link::new(&server(&pki::LOCALHOST), &showing(&player()));
+    let mut link = Link::new(&server(&pki::LOCALHOST), &pki::showing(&player()));
     for _ in 0..3 {
         assert!(link.deliver_one());
     }

@@ -47,23 +47,18 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
         }
     };
     let config = of("verify_mode", config.with_verification(client_verification(&options)?))?;
-    let mut config =
-        config.with_limits(limits(&options)?).with_resumption(options.session_resumption)?;
-    config = of(
+    let mut config = of(
         "max_pending_handshakes",
         config.with_max_pending_handshakes(
             usize::try_from(options.max_pending_handshakes).unwrap_or_default(),
         ),
-    )?;
-    let identities = server_identities(&options.server_identities)?;
-    if !identities.is_empty() {
-        config = of("server_identities", config.with_server_identities(identities))?;
+    )?
+    .with_limits(limits(&options)?);
+    if !options.session_resumption {
+        config = config.with_resumption(false)?;
     }
     if let Some(alpn) = parts::alpn(&strings(&options.alpn_protocols))? {
         config = config.with_alpn(alpn)?;
-    }
-    if let Some(suites) = parts::cipher_suites(&options.cipher_suites.to_string())? {
-        config = of("cipher_suites", config.with_cipher_suites(suites))?;
     }
     if !options.ticket_keys.is_empty() {
         if !options.session_resumption {
@@ -76,6 +71,14 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
     }
     if let Some(log) = parts::key_log(&options.key_log_path.to_string())? {
         config = config.with_key_log(log)?;
+    }
+    // Every further step makes a context for each of these anew. The suites have to suit all of them.
+    let identities = server_identities(&options.server_identities)?;
+    if !identities.is_empty() {
+        config = of("server_identities", config.with_server_identities(identities))?;
+    }
+    if let Some(suites) = parts::cipher_suites(&options.cipher_suites.to_string())? {
+        config = of("cipher_suites", config.with_cipher_suites(suites))?;
     }
     Ok(config)
 }
@@ -261,9 +264,9 @@ fn given(options: &DtlsOptions) -> Result<Given> {
         trusted.push(Source::Resource(Saved::new(certificate, "trusted_ca")?));
     }
     let has_resource = !trusted.is_empty();
-    if !options.trusted_ca_pem.is_empty() {
-        pem("trusted_ca_pem", &options.trusted_ca_pem)?;
-        trusted.push(Source::pem("trusted_ca_pem", &options.trusted_ca_pem));
+    let text = pem("trusted_ca_pem", &options.trusted_ca_pem)?;
+    if !text.is_empty() {
+        trusted.push(Source::Pem("trusted_ca_pem", text));
     }
     let (pins, crl) = (strings(&options.pinned_sha256), pem("crl_pem", &options.crl_pem)?);
     Ok(Given { trusted, pins, crl, has_resource })
@@ -307,8 +310,8 @@ fn identity(options: &DtlsOptions) -> Result<Option<IdentityParts>> {
             certificates.push(Source::Resource(Saved::new(certificate, "certificate")?));
         }
         None if !options.certificate_pem.is_empty() => {
-            pem("certificate_pem", &options.certificate_pem)?;
-            certificates.push(Source::pem("certificate_pem", &options.certificate_pem));
+            let text = pem("certificate_pem", &options.certificate_pem)?;
+            certificates.push(Source::Pem("certificate_pem", text));
         }
         None => {}
     }

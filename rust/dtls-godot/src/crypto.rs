@@ -9,11 +9,10 @@ use godot::global::Error;
 use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
-use crate::credentials;
 use crate::enums::Usage;
 use crate::error::CredentialError;
 use crate::names::class;
-use crate::saved::Saved;
+use crate::{credentials, saved};
 
 class! { crypto,
 
@@ -213,7 +212,7 @@ fn authority(
 
 fn first_of(certificate: Option<Gd<X509Certificate>>) -> Result<Certificates, CryptoError> {
     let certificate = certificate.ok_or(CredentialError::Null("certificate"))?;
-    Ok(Saved::new(&certificate, "certificate")?.first()?)
+    Ok(saved::first_of(&certificate, "certificate")?)
 }
 
 fn subject(names: &PackedStringArray, usage: Usage) -> Result<Subject, CryptoError> {
@@ -234,9 +233,5 @@ fn loaded_key(pem: &str) -> Result<Gd<CryptoKey>, CryptoError> {
 }
 
 fn loaded_certificate(pem: &str) -> Result<Gd<X509Certificate>, CryptoError> {
-    let mut certificate = X509Certificate::new_gd();
-    match certificate.load_from_string(pem) {
-        Error::OK => Ok(certificate),
-        error => Err(CryptoError::Engine(error)),
-    }
+    saved::loaded(pem).map_err(CryptoError::Engine)
 }

@@ -35,10 +35,6 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn pem(property: &'static str, text: &GString) -> Self {
-        Self::Pem(property, text.to_string())
-    }
-
     fn certificates(&self) -> Result<Certificates, CredentialError> {
         match self {
             Self::Resource(saved) => saved.certificates(),

@@ -17,7 +17,7 @@ use crate::options::DtlsOptions;
 use crate::parts::client_config;
 use crate::peers::{Handle, with};
 use crate::stats;
-use crate::{configuration, credentials};
+use crate::{configuration, credentials, saved};
 
 class! { peer,
 
@@ -182,9 +182,7 @@ impl PacketPeerDtls {
     #[func]
     fn get_peer_certificate(&self) -> Option<Gd<X509Certificate>> {
         let chain = self.handle.with(Vec::new(), |peer| peer.certificates());
-        let mut certificate = X509Certificate::new_gd();
-        let loaded = certificate.load_from_string(chain.first()?);
-        (loaded == Error::OK).then_some(certificate)
+        saved::loaded(chain.first()?).ok()
     }
 
     /// The certificates of the other side as PEM text: its own first, then the intermediates that it has

@@ -13,7 +13,7 @@ use std::{fs, io};
 use dtls_core::{Certificates, ConfigError};
 use godot::classes::{FileAccess, X509Certificate};
 use godot::global::Error;
-use godot::obj::Gd;
+use godot::obj::{Gd, NewGd};
 use lru::LruCache;
 use tempfile::TempDir;
 
@@ -38,18 +38,10 @@ impl Saved {
         certificate: &Gd<X509Certificate>,
         what: &'static str,
     ) -> Result<Self, CredentialError> {
-        let text = save(certificate, what)?;
-        if is_empty(&text) {
-            return Err(CredentialError::Empty(what));
-        }
+        let text = text_of(certificate, what)?;
         let path = certificate.get_path().to_string();
         let file = if path.is_empty() { Vec::new() } else { beyond(&text, &path) };
         Ok(Self { text, path, file, what })
-    }
-
-    /// The first certificate that is in it, which is what the engine gives back.
-    pub(crate) fn first(&self) -> Result<Certificates, CredentialError> {
-        Ok(Certificates::parse(&self.text)?)
     }
 
     /// Every certificate that is in it, or an error.
@@ -88,8 +80,36 @@ impl Saved {
     }
 }
 
-/// How long a file that had nothing more than the engine's object is taken to be so still. Reading it is a
-/// tenth of a client's connection. It can have got something that the engine does not read, such as an
+/// The first certificate in an engine object, which is what the engine gives back.
+pub(crate) fn first_of(
+    certificate: &Gd<X509Certificate>,
+    what: &'static str,
+) -> Result<Certificates, CredentialError> {
+    Ok(Certificates::parse(&text_of(certificate, what)?)?)
+}
+
+/// The engine object that holds the certificate `pem`.
+pub(crate) fn loaded(pem: &str) -> Result<Gd<X509Certificate>, Error> {
+    let mut certificate = X509Certificate::new_gd();
+    match certificate.load_from_string(pem) {
+        Error::OK => Ok(certificate),
+        error => Err(error),
+    }
+}
+
+fn text_of(
+    certificate: &Gd<X509Certificate>,
+    what: &'static str,
+) -> Result<Vec<u8>, CredentialError> {
+    let text = save(certificate, what)?;
+    if is_empty(&text) {
+        return Err(CredentialError::Empty(what));
+    }
+    Ok(text)
+}
+
+/// How long a file that had nothing more than the engine's object is taken to be so still. Reading it
+/// takes a fifth of `connect_to_peer`. It can have got something that the engine does not read, such as an
 /// Ed25519 certificate; until then that is not trusted.
 const LOOKED_AT: Duration = Duration::from_secs(1);
 const MOST_LOOKED_AT: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use dtls_core::{Accepted, Acceptor, ClientConfig, Datagrams, ServerConfig, Session, Status};
+use dtls_core::{
+    Accepted, Acceptor, ClientConfig, Datagrams, Failure, ServerConfig, Session, Status,
+};
 
 use super::{clock, pki};
 
@@ -144,6 +146,19 @@ impl Link<Session, Server> {
         link.run();
         link.assert_connected();
         link
+    }
+
+    /// Why `server` refuses `client`, having told it by `alert`.
+    pub(crate) fn refusal(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
+        let mut link = Self::new(server, client);
+        link.run();
+        assert_eq!(link.server.session().status(), Status::Failed, "the server");
+        assert_eq!(link.client.failure(), Some(&Failure::PeerAlert(alert)), "the alert");
+        assert_eq!(clock::elapsed().as_millis(), 0, "both know at once");
+        let failure = link.server.session().failure().expect("a reason").clone();
+        let stats = link.server.acceptor.stats();
+        assert_eq!(stats[failure.reason()], 1, "it is counted");
+        failure
     }
 
     pub(crate) fn assert_connected(&mut self) {

@@ -76,6 +76,11 @@ pub(crate) fn verifying() -> ClientConfig {
     client(&ROOT.cert_pem(), "localhost")
 }
 
+/// The same, with this certificate of its own.
+pub(crate) fn showing(issued: &Issued) -> ClientConfig {
+    verifying().with_identity(&identity(issued)).expect("a usable identity")
+}
+
 /// A client that verifies nothing.
 pub(crate) fn trusting_everyone() -> ClientConfig {
     ClientConfig::new(Verification::Nothing, None).expect("a usable configuration")
