@@ -109,7 +109,7 @@ fn text_of(
 }
 
 /// How long a file that had nothing more than the engine's object is taken to be so still. Reading it
-/// takes a fifth of `connect_to_peer`. It can have got something that the engine does not read, such as an
+/// takes a sixth of `connect_to_peer`. It can have got something that the engine does not read, such as an
 /// Ed25519 certificate; until then that is not trusted.
 const LOOKED_AT: Duration = Duration::from_secs(1);
 const MOST_LOOKED_AT: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
