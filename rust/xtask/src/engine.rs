@@ -11,6 +11,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::display::Display;
+use crate::engine_package::Prefix;
 use crate::process::{self, Shown};
 use crate::{cargo, debian, engine_package, workspace};
 
@@ -41,9 +43,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 #[derive(Clone, Debug)]
 pub(crate) struct Engine {
     program: PathBuf,
-    /// The configuration of fontconfig that came with the engine, for a machine that has none. The
-    /// engine complains on its error output without.
-    fonts: Option<PathBuf>,
+    /// What the engine came with, if it is ours.
+    package: Option<Prefix>,
 }
 
 impl Engine {
@@ -59,7 +60,7 @@ impl Engine {
             if version < OLDEST {
                 bail!("GODOT names Godot {version}; the addon needs {OLDEST} or later");
             }
-            return Ok(Self { program, fonts: None });
+            return Ok(Self { program, package: None });
         }
         let mut too_old = String::new();
         for name in ["godot4", "godot"] {
@@ -68,7 +69,7 @@ impl Engine {
             }
             match Version::of(Path::new(name)) {
                 Ok(version) if version >= OLDEST => {
-                    return Ok(Self { program: name.into(), fonts: None });
+                    return Ok(Self { program: name.into(), package: None });
                 }
                 Ok(version) => too_old += &format!(" (`{name}` on PATH is {version})"),
                 Err(error) => too_old += &format!(" ({error:#})"),
@@ -76,8 +77,7 @@ impl Engine {
         }
         if debian::is_debian() && cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             let package = engine_package::install()?;
-            let fonts = (!Path::new(FONTCONFIG).exists()).then(|| package.fonts());
-            return Ok(Self { program: package.program(), fonts });
+            return Ok(Self { program: package.program(), package: Some(package) });
         }
         bail!(
             "there is no Godot {OLDEST} or later on this machine{too_old}. Download the standard \
@@ -95,15 +95,39 @@ impl Engine {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         cargo::without_run_variables(&mut command);
-        if let Some(fonts) = &self.fonts {
-            command.env("FONTCONFIG_PATH", fonts);
+        // The engine complains on its error output where fontconfig has no configuration.
+        if let Some(package) = &self.package
+            && !Path::new(FONTCONFIG).exists()
+        {
+            command.env("FONTCONFIG_PATH", package.fonts());
         }
         command
     }
 
-    /// A call of the engine, headless, on this repository's project. What it writes for its user
-    /// (logs, settings, caches) goes to `target/engine-home/<name>`, not to the developer's home.
+    /// A call of the engine, headless. What it writes for its user (logs, settings, caches) goes to
+    /// `target/engine-home/<name>`, not to the developer's home.
     pub(crate) fn headless(&self, name: &str) -> Result<Command> {
+        let mut command = self.in_own_home(name)?;
+        command.arg("--headless");
+        Ok(command)
+    }
+
+    /// A call of the engine with a window on a display of ours, without sound; its home as in
+    /// [`Self::headless`].
+    pub(crate) fn windowed(&self, name: &str, display: &Display) -> Result<Command> {
+        let mut command = self.in_own_home(name)?;
+        if let Some(package) = &self.package {
+            package.install_window()?;
+            command.env("LIBGL_DRIVERS_PATH", package.drivers());
+            command.env("__GLX_VENDOR_LIBRARY_NAME", "mesa");
+        }
+        command.env("DISPLAY", display.name());
+        command.args(["--display-driver", "x11", "--rendering-driver", "opengl3"]);
+        command.args(["--audio-driver", "Dummy"]);
+        Ok(command)
+    }
+
+    fn in_own_home(&self, name: &str) -> Result<Command> {
         let home = workspace::target_dir()?.join("engine-home").join(name);
         let mut command = self.command();
         for (variable, folder) in
@@ -113,7 +137,6 @@ impl Engine {
             fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
             command.env(variable, dir);
         }
-        command.arg("--headless");
         Ok(command)
     }
 }

@@ -16,6 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 use crate::process::{self, Run, Shown, succeed_quietly};
 use crate::{cache, debian, engine};
@@ -24,6 +25,8 @@ use crate::{cache, debian, engine};
 const RECIPE: u32 = 1;
 const SUITE: &str = "forky";
 const PACKAGES: [&str; 2] = ["godot", "patchelf"];
+/// What a window needs besides, to be drawn without a graphics card.
+const WINDOW_PACKAGES: [&str; 3] = ["libglx-mesa0", "libegl-mesa0", "libgl1-mesa-dri"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const ARCHITECTURE: &str = "amd64";
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
@@ -48,18 +51,23 @@ pub(crate) fn install() -> Result<Prefix> {
 }
 
 fn fetch(prefix: &Path) -> Result<()> {
-    let parent = prefix.parent().context("the cache has a parent")?;
-    let work = tempfile::Builder::new()
-        .prefix("engine-download-")
-        .tempdir_in(parent)
-        .with_context(|| format!("cannot write to {}", parent.display()))?;
-
-    let archives = PrivateApt::new(work.path())?.download(&PACKAGES)?;
+    let work = work_dir(prefix)?;
+    let what = "Downloading the Godot engine with its libraries (about 160 MB, once)";
+    let archives = PrivateApt::new(work.path())?.download(&PACKAGES, what)?;
     let unpacked = Prefix(work.path().join("prefix"));
     unpack(&archives, &unpacked.0)?;
     unpacked.make_runnable(&Prefix(prefix.to_path_buf()))?;
     fs::rename(&unpacked.0, prefix)
         .with_context(|| format!("cannot move the engine to {}", prefix.display()))
+}
+
+/// A temporary directory beside the prefix, on the same file system.
+fn work_dir(prefix: &Path) -> Result<TempDir> {
+    let parent = prefix.parent().context("the cache has a parent")?;
+    tempfile::Builder::new()
+        .prefix("engine-download-")
+        .tempdir_in(parent)
+        .with_context(|| format!("cannot write to {}", parent.display()))
 }
 
 /// apt with lists, downloads and a status of its own.
@@ -78,10 +86,9 @@ impl PrivateApt {
     }
 
     /// Fetches packages with all that they depend on; returns the files.
-    fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+    fn download(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
         self.update()?;
         let archives = self.dir.join("cache/archives");
-        let what = "Downloading the Godot engine with its libraries (about 160 MB, once)";
         let options = ["-y", "--download-only", "--no-install-recommends"];
         let mut command = self.apt_get();
         command.args(options).arg("install").args(packages);
@@ -158,6 +165,7 @@ fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
 }
 
 /// Where packages have been unpacked.
+#[derive(Clone, Debug)]
 pub(crate) struct Prefix(PathBuf);
 
 impl Prefix {
@@ -182,6 +190,27 @@ impl Prefix {
     /// The folder with fontconfig's configuration.
     pub(crate) fn fonts(&self) -> PathBuf {
         self.0.join("etc/fonts")
+    }
+
+    /// Lets the engine in here open a window. The packages are downloaded on the first call.
+    ///
+    /// They go over those of the engine, whose run path finds them there. They bring their own
+    /// dependencies along: Mesa's libraries only work with others of the same version.
+    pub(crate) fn install_window(&self) -> Result<()> {
+        let mark = self.0.join("window");
+        cache::complete(&mark, || {
+            let work = work_dir(&self.0)?;
+            let what = "Downloading what a window of the engine needs (about 60 MB, once)";
+            let archives = PrivateApt::new(work.path())?.download(&WINDOW_PACKAGES, what)?;
+            unpack(&archives, &self.0)?;
+            fs::create_dir(&mark).with_context(|| format!("cannot create {}", mark.display()))
+        })
+        .context("what a window needs cannot be installed from Debian's packages")
+    }
+
+    /// Where Mesa's drivers are.
+    pub(crate) fn drivers(&self) -> PathBuf {
+        self.libraries().join("dri")
     }
 
     /// Lets the engine in here run with the libraries in here, once all of it is at `home`.

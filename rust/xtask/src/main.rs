@@ -7,6 +7,7 @@ mod cache;
 mod cargo;
 mod debian;
 mod demo;
+mod display;
 mod engine;
 mod engine_package;
 mod fuzz;
