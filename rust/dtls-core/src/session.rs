@@ -242,7 +242,7 @@ impl Session {
         };
         match door.knock(*peer, datagram, &mut self.io.outgoing, now) {
             // It has the cookie from that address. Its next repetition finds the door by itself.
-            Ok(Knock::Verified(_)) => self.state = State::Closed(Ending::Restarted),
+            Ok(Knock::Verified(_)) => self.advance(|_, _| State::Closed(Ending::Restarted)),
             Ok(Knock::CookieSent) => {
                 self.io.counters.add(Count::CookiesSent, 1);
                 if let State::Handshaking(state) = &mut self.state {
@@ -400,6 +400,7 @@ impl Session {
         // What stands here while it runs is seen by no one.
         let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
         self.state = transition(state, &mut self.io);
+        self.io.counters.connected(matches!(self.state, State::Connected(_)));
         if let (State::Failed(_), Origin::Client(Some(kept))) = (&self.state, &self.origin) {
             kept.forget();
         }

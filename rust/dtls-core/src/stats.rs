@@ -31,6 +31,8 @@ named! {
         HandshakesCompleted = "handshakes_completed",
         /// How many milliseconds those took, all together.
         HandshakeMsec = "handshake_msec",
+        /// Connections that exist: the one number that goes down again.
+        Connections = "connections",
         /// How often a flight of a handshake went out again.
         Retransmissions = "retransmissions",
     }
@@ -113,6 +115,11 @@ fn add(counter: &AtomicU64, number: u64) {
 impl Counters {
     pub(crate) fn add(&self, count: Count, number: u64) {
         add(&self.counts[count as usize], number);
+    }
+
+    /// Whether there is a connection now.
+    pub(crate) fn connected(&self, is_connected: bool) {
+        self.counts[Count::Connections as usize].store(is_connected.into(), Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self, count: Count) -> u64 {
@@ -202,6 +209,8 @@ impl Drop for Account {
         if let Some(ledger) = &self.ledger {
             let mut accounts = ledger.0.lock().unwrap_or_else(PoisonError::into_inner);
             accounts.open.remove(&self.number);
+            // Its session may be dropped without having been closed.
+            self.counters.connected(false);
             accounts.closed += self.counters.snapshot();
         }
     }
@@ -215,12 +224,17 @@ mod tests {
     fn a_ledger_keeps_what_closed_accounts_have_counted() {
         let ledger = Arc::<Ledger>::default();
         let (one, other) = (ledger.open(), ledger.open());
+        one.connected(true);
+        other.connected(true);
         one.received(100);
         one.failed(Reason::Timeout);
         other.received(20);
         other.dropped(Dropped::Forged);
         assert_eq!(ledger.sum()[Count::BytesReceived], 120);
+        assert_eq!(ledger.sum()[Count::Connections], 2);
         drop(one);
+        assert_eq!(ledger.sum()[Count::Connections], 1);
+        other.connected(false);
         other.received(3);
         let sum = ledger.sum();
         assert_eq!((sum[Count::DatagramsReceived], sum[Count::BytesReceived]), (3, 123));

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use dtls_core::{
-    Accepted, Acceptor, ConfigError, Datagrams, Ending, Failure, Limits, Session, Status,
+    Accepted, Acceptor, ConfigError, Count, Datagrams, Ending, Failure, Limits, Session, Status,
 };
 use support::link::{
     End, Link, Server, ToServer, acceptor, address, connect, established, packets,
@@ -59,6 +59,7 @@ fn a_client_that_starts_again_gets_a_cookie_and_then_a_new_connection() {
     assert_eq!(session.status(), Status::Closed);
     assert_eq!(session.ending(), Some(Ending::Restarted));
     assert_eq!(Ending::Restarted.to_string(), "the client started again");
+    assert_eq!(session.stats()[Count::Connections], 0);
     assert_eq!(session.take(), Vec::<Vec<u8>>::new());
     // What it sends again because no one answered goes to the door.
     goes_through(link.server, client);

@@ -50,12 +50,43 @@ fn what_a_session_has_counted_is_part_of_its_server_s_and_stays_there() {
     let (session, server) = (link.server.session().stats(), link.server.acceptor.stats());
     assert_eq!(session[Count::PacketsReceived], 1);
     assert_eq!(server[Count::PacketsReceived], 1);
+    assert_eq!((session[Count::Connections], server[Count::Connections]), (1, 1));
     // The first ClientHello and its answer belong to no session, nor does the one that opened it.
     assert_eq!(server[Count::DatagramsReceived], session[Count::DatagramsReceived] + 2);
     link.server.session = None;
-    assert_eq!(link.server.acceptor.stats(), server);
+    let left = link.server.acceptor.stats();
+    assert_eq!(left[Count::Connections], 0);
+    for count in Count::ALL.iter().filter(|count| **count != Count::Connections) {
+        assert_eq!(left[*count], server[*count], "{}", count.name());
+    }
     link.server.acceptor.set_config(pki::localhost());
-    assert_eq!(link.server.acceptor.stats(), server);
+    assert_eq!(link.server.acceptor.stats(), left);
+}
+
+/// How many connections the client, the server's session and the server count.
+fn connections(link: &Link<Session, Server>) -> [u64; 3] {
+    let session = link.server.session.as_ref().map(Session::stats).unwrap_or_default();
+    [link.client.stats(), session, link.server.acceptor.stats()].map(|it| it[Count::Connections])
+}
+
+#[test]
+fn connections_are_counted_for_as_long_as_they_exist() {
+    let mut link = Link::new(&pki::localhost(), &pki::verifying());
+    assert_eq!(connections(&link), [0; 3]);
+    link.run();
+    assert_eq!(connections(&link), [1; 3]);
+    link.client.close();
+    assert_eq!(connections(&link), [0, 1, 1]);
+    link.settle();
+    assert_eq!(connections(&link), [0; 3]);
+
+    let mut link = established();
+    link.server.session().transport_closed();
+    assert_eq!(connections(&link), [1, 0, 0]);
+
+    let mut link = Link::new(&pki::localhost(), &pki::client(&pki::ROOT.cert_pem(), "elsewhere"));
+    link.run();
+    assert_eq!(connections(&link), [0; 3], "a handshake that failed is none");
 }
 
 #[test]

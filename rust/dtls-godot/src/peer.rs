@@ -286,6 +286,9 @@ impl PacketPeerDtls {
     ///
     /// [code]handshakes_started[/code] and [code]handshakes_completed[/code]: 0 or 1 on a peer.
     ///
+    /// [code]connections[/code]: how many there are at this moment, which on a peer is 0 or 1. It is the
+    /// one value that goes down again.
+    ///
     /// [code]handshake_msec[/code]: milliseconds that the handshake took, once it is complete.
     ///
     /// [code]retransmissions[/code]: how often a part of the handshake was sent again because no answer
