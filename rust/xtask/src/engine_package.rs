@@ -27,6 +27,8 @@ const SUITE: &str = "forky";
 const PACKAGES: [&str; 2] = ["godot", "patchelf"];
 /// What a window needs besides, to be drawn without a graphics card.
 const WINDOW_PACKAGES: [&str; 3] = ["libglx-mesa0", "libegl-mesa0", "libgl1-mesa-dri"];
+/// What a game becomes a program with. All that they need, the engine has brought along.
+const TEMPLATE_PACKAGES: [&str; 2] = ["godot-template-release", "godot-template-debug"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const ARCHITECTURE: &str = "amd64";
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
@@ -88,11 +90,28 @@ impl PrivateApt {
     /// Fetches packages with all that they depend on; returns the files.
     fn download(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
         self.update()?;
-        let archives = self.dir.join("cache/archives");
-        let options = ["-y", "--download-only", "--no-install-recommends"];
         let mut command = self.apt_get();
-        command.args(options).arg("install").args(packages);
+        command.args(["-y", "--download-only", "--no-install-recommends", "install"]);
+        succeed_quietly(command.args(packages), what)?;
+        self.fetched()
+    }
+
+    /// Fetches packages and nothing else; returns the files.
+    fn download_alone(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
+        self.update()?;
+        let mut command = self.apt_get();
+        // It writes into its working directory.
+        command.current_dir(self.archives()).arg("download").args(packages);
         succeed_quietly(&mut command, what)?;
+        self.fetched()
+    }
+
+    fn archives(&self) -> PathBuf {
+        self.dir.join("cache/archives")
+    }
+
+    fn fetched(&self) -> Result<Vec<PathBuf>> {
+        let archives = self.archives();
         let mut files: Vec<PathBuf> = fs::read_dir(&archives)?
             .flatten()
             .map(|entry| entry.path())
@@ -213,19 +232,41 @@ impl Prefix {
         self.libraries().join("dri")
     }
 
+    /// The folder of the export templates `godot-template-release` and `godot-template-debug`. They are
+    /// downloaded on the first call.
+    ///
+    /// Like the engine, they and the games made with them run with the libraries in here.
+    pub(crate) fn install_templates(&self) -> Result<PathBuf> {
+        let templates = self.0.join("templates");
+        cache::complete(&templates, || {
+            let work = work_dir(&self.0)?;
+            let what = "Downloading the export templates (about 40 MB, once)";
+            let archives =
+                PrivateApt::new(work.path())?.download_alone(&TEMPLATE_PACKAGES, what)?;
+            unpack(&archives, &templates)?;
+            for package in TEMPLATE_PACKAGES {
+                self.patch(self, &templates.join("usr/bin").join(package))?;
+            }
+            Ok(())
+        })
+        .context("the export templates cannot be installed from Debian's packages")?;
+        Ok(templates.join("usr/bin"))
+    }
+
     /// Lets the engine in here run with the libraries in here, once all of it is at `home`.
     fn make_runnable(&self, home: &Prefix) -> Result<()> {
         if !self.program().is_file() || !self.loader().is_file() {
             bail!("the packages hold no engine, or no loader, where they used to");
         }
-        if let Err(error) = self.patch(home) {
+        if let Err(error) = self.patch(home, &self.program()) {
             eprintln!("The engine runs under its loader, since it cannot be patched: {error:#}");
             self.write_wrapper(home)?;
         }
         Ok(())
     }
 
-    fn patch(&self, home: &Prefix) -> Result<()> {
+    /// Has a program load its libraries from `home`, which is where all of this will be.
+    fn patch(&self, home: &Prefix, program: &Path) -> Result<()> {
         let mut command = Command::new(self.loader());
         command
             .arg("--library-path")
@@ -238,7 +279,7 @@ impl Prefix {
         if let Some(name) = self.pulse_common() {
             command.args(["--add-needed", &name]);
         }
-        command.arg(self.program());
+        command.arg(program);
         let how = Run { label: None, live: false, limit: Some(Duration::from_secs(60)) };
         let finished = process::run(&mut command, how)?;
         if !finished.success() {

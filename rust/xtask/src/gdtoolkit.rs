@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::output::Counts;
-use crate::process::{self, succeed_quietly};
-use crate::{cache, debian, workspace};
+use crate::{process, python, workspace};
 
 /// What is installed. Any release of the same minor version is good enough on PATH.
 const VERSION: &str = "4.5.0";
@@ -53,9 +52,14 @@ impl Tools {
         if has_our_version(&on_path.gdformat) && has_our_version(&on_path.gdlint) {
             return Ok(on_path);
         }
-        let dir = cache::dir()?.join(format!("gdtoolkit-{VERSION}"));
-        cache::complete(&dir, || install(&dir))?;
-        Ok(Self { gdformat: dir.join("bin/gdformat"), gdlint: dir.join("bin/gdlint") })
+        let package = format!("gdtoolkit=={VERSION}");
+        let installed = python::environment("gdtoolkit", &[&package])?;
+        let tools =
+            Self { gdformat: installed.program("gdformat"), gdlint: installed.program("gdlint") };
+        if !has_our_version(&tools.gdformat) {
+            bail!("gdtoolkit was installed, but its gdformat does not run");
+        }
+        Ok(tools)
     }
 }
 
@@ -67,28 +71,4 @@ fn has_our_version(program: &Path) -> bool {
     let text = String::from_utf8_lossy(&output.stdout);
     let mut words = text.split_whitespace();
     words.any(|word| word.starts_with(MINOR))
-}
-
-fn install(dir: &Path) -> Result<()> {
-    let has_venv = || {
-        let mut command = Command::new("python3");
-        let import = command.args(["-c", "import ensurepip, venv"]).output();
-        import.is_ok_and(|output| output.status.success())
-    };
-    if !has_venv() {
-        debian::install(&["python3-venv"])
-            .context("gdformat and gdlint need Python with its module venv")?;
-    }
-    let label = format!("Installing gdtoolkit {VERSION} (once)");
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(dir);
-    succeed_quietly(&mut venv, &label)?;
-    let mut pip = Command::new(dir.join("bin/pip"));
-    let package = format!("gdtoolkit=={VERSION}");
-    pip.args(["install", "--quiet", &package]);
-    succeed_quietly(&mut pip, &label)?;
-    if !has_our_version(&dir.join("bin/gdformat")) {
-        bail!("gdtoolkit was installed, but its gdformat does not run");
-    }
-    Ok(())
 }

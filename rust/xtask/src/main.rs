@@ -9,12 +9,16 @@ mod debian;
 mod demo;
 mod display;
 mod engine;
+mod engine_api;
 mod engine_package;
+mod exported_game;
 mod fuzz;
 mod gdtoolkit;
 mod memcheck;
 mod output;
+mod package;
 mod process;
+mod python;
 mod soak;
 mod stage;
 mod test;
@@ -79,6 +83,10 @@ enum Command {
     },
     /// Measures the engine's DTLS and ours on the same work, and fails if a target is missed
     Bench(bench::Options),
+    /// Packs what a user downloads: target/dist/godot-dtls-VERSION.zip
+    Package(package::Options),
+    /// Writes anew the part of the engine's API that the addon is built from
+    Api,
     /// Runs the checks that need more tools
     Audit,
     /// Checks the repository's own rules
@@ -96,6 +104,8 @@ fn main() -> ExitCode {
         Command::Soak(options) => soak::run(&options),
         Command::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
         Command::Bench(options) => bench::run(options),
+        Command::Package(options) => package::run(&options),
+        Command::Api => engine_api::run(),
         Command::Audit => audit::run(),
         Command::Tidy => tidy::run(),
     };

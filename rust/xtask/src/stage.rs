@@ -8,11 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use crate::package::{Kind, Target};
 use crate::{build, workspace};
 
 const MANIFEST: &str = "dtls.gdextension";
-const DEBUG_LIBRARY: &str = "bin/libdtls_godot.linux.debug.x86_64.so";
-const RELEASE_LIBRARY: &str = "bin/libdtls_godot.linux.release.x86_64.so";
 const EXTENSION: &str = "res://addons/dtls/dtls.gdextension";
 
 /// What the editor puts beside a file. It stays as long as that file does.
@@ -36,8 +35,10 @@ fn require_project(project: &Path) -> Result<()> {
 pub(crate) fn stage(project: &Path, library: &Path, release: bool) -> Result<()> {
     require_project(project)?;
     let destination = project.join("addons/dtls");
-    let files = addon(library, release)?;
-    copy(&files, &destination)?;
+    let kinds = if release { &Kind::ALL[..] } else { &[Kind::Debug] };
+    let libraries: Vec<(String, PathBuf)> =
+        kinds.iter().map(|kind| (Target::LinuxX86_64.file(*kind), library.to_path_buf())).collect();
+    copy(&addon(&libraries)?, &destination)?;
     list_extension(project)?;
     if release {
         println!(
@@ -51,28 +52,55 @@ pub(crate) fn stage(project: &Path, library: &Path, release: bool) -> Result<()>
     Ok(())
 }
 
-/// The addon's files: path below `addons/dtls/` to source.
-type Files = BTreeMap<PathBuf, PathBuf>;
+/// The addon's files: path below `addons/dtls/` to content.
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-fn addon(library: &Path, release: bool) -> Result<Files> {
+/// The addon with these libraries: the name of each in `bin/`, and where it is now.
+pub(crate) fn addon(libraries: &[(String, PathBuf)]) -> Result<Files> {
+    let read =
+        |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let source = workspace::root().join("addons/dtls");
     let mut files = Files::new();
     for path in files_below(&source)? {
-        let relative = path.strip_prefix(&source)?.to_path_buf();
-        files.insert(relative, path);
+        files.insert(path.strip_prefix(&source)?.to_path_buf(), read(&path)?);
     }
-    files.insert(MANIFEST.into(), workspace::root().join(MANIFEST));
-    files.insert(DEBUG_LIBRARY.into(), library.to_path_buf());
-    if release {
-        files.insert(RELEASE_LIBRARY.into(), library.to_path_buf());
+    for (name, path) in libraries {
+        files.insert(Path::new("bin").join(name), read(path)?);
     }
+    let manifest = fs::read_to_string(workspace::root().join(MANIFEST))
+        .with_context(|| format!("cannot read {MANIFEST}"))?;
+    let manifest = without_absent_libraries(&manifest, &files);
+    files.insert(MANIFEST.into(), manifest.into_bytes());
+    let uid = format!("{MANIFEST}.uid");
+    files.insert(uid.clone().into(), read(&workspace::root().join(uid))?);
     Ok(files)
+}
+
+/// The manifest without the lines of the libraries that are not there. An export for such a platform
+/// fails with a sentence of the engine's; with them, it would fail where the game is run.
+fn without_absent_libraries(manifest: &str, files: &Files) -> String {
+    let mut section = "";
+    let mut text = String::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let is_absent = section == "[libraries]"
+            && line.split_once('=').is_some_and(|(_, path)| {
+                !files.contains_key(Path::new(path.trim().trim_matches('"')))
+            });
+        if !is_absent {
+            text += line;
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Makes `destination` hold exactly these files, and what the editor has put beside them.
 fn copy(files: &Files, destination: &Path) -> Result<()> {
-    for (relative, source) in files {
-        replace(source, &destination.join(relative))?;
+    for (relative, content) in files {
+        replace(content, &destination.join(relative))?;
     }
     for path in files_below(destination)? {
         let relative = path.strip_prefix(destination)?;
@@ -89,26 +117,24 @@ fn copy(files: &Files, destination: &Path) -> Result<()> {
 
 /// Replaces a file in one step: a running engine may have the old library mapped, and must keep
 /// it whole.
-fn replace(source: &Path, destination: &Path) -> Result<()> {
-    let copy = || -> Result<()> {
-        let bytes = fs::read(source)?;
-        if fs::read(destination).is_ok_and(|present| present == bytes) {
-            return Ok(());
-        }
-        write(destination, &bytes)?;
-        fs::set_permissions(destination, fs::metadata(source)?.permissions())?;
-        Ok(())
-    };
-    copy().with_context(|| {
-        let (source, destination) = (source.display(), destination.display());
-        format!("cannot copy {source} to {destination}")
-    })
+fn replace(content: &[u8], destination: &Path) -> Result<()> {
+    if fs::read(destination).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
+    write(destination, content).with_context(|| format!("cannot write {}", destination.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().context("a file is in a directory")?;
     fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut builder = tempfile::Builder::new();
+    // As any file that is made: readable for all, as far as the user's mask lets it.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.persist(path)?;
     Ok(())
@@ -130,7 +156,8 @@ fn list_extension(project: &Path) -> Result<()> {
     write(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+/// The files in a folder and in those within it.
+pub(crate) fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries =
         fs::read_dir(dir).with_context(|| format!("cannot read the folder {}", dir.display()))?;
@@ -152,8 +179,6 @@ mod tests {
     #[test]
     fn a_stale_file_goes_and_what_the_editor_made_stays() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let source = dir.path().join("icon.svg");
-        fs::write(&source, "new").expect("it can be written");
         let destination = dir.path().join("addons/dtls");
         let put = |name: &str, text: &str| {
             write(&destination.join(name), text.as_bytes()).expect("it can be written");
@@ -163,7 +188,7 @@ mod tests {
         put("icons/gone.svg", "stale");
         put("icons/gone.svg.import", "stale");
 
-        let files = Files::from([("icons/icon.svg".into(), source)]);
+        let files = Files::from([("icons/icon.svg".into(), b"new".to_vec())]);
         copy(&files, &destination).expect("it can be staged");
 
         let mut names: Vec<String> = files_below(&destination)
@@ -194,5 +219,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let error = require_project(dir.path()).expect_err("it holds no project");
         assert!(error.to_string().contains("project.godot"), "{error}");
+    }
+
+    #[test]
+    fn the_manifest_names_the_libraries_that_are_there() {
+        let manifest = "[configuration]\na = \"bin/c.so\"\n\n[libraries]\n\nlinux = \"bin/a.so\"\n\
+                        windows = \"bin/b.dll\"\n";
+        let files = Files::from([("bin/a.so".into(), Vec::new())]);
+        let kept = manifest.replace("windows = \"bin/b.dll\"\n", "");
+        assert_eq!(without_absent_libraries(manifest, &files), kept);
     }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::cargo;
 
@@ -30,33 +31,77 @@ pub(crate) fn target_dir() -> Result<&'static Path> {
     if let Some(dir) = TARGET.get() {
         return Ok(dir);
     }
-    let output = cargo::command()
-        .args(["metadata", "--no-deps", "--format-version=1", "--offline"])
-        .output()
-        .context("cargo cannot be run")?;
-    if !output.status.success() {
-        bail!("`cargo metadata` failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).context("`cargo metadata` printed no JSON")?;
+    let metadata = metadata(&["--no-deps", "--offline"])?;
     let dir = metadata["target_directory"]
         .as_str()
         .context("`cargo metadata` names no target directory")?;
     Ok(TARGET.get_or_init(|| PathBuf::from(dir)))
 }
 
+/// What `cargo metadata` says of a package, by its name.
+pub(crate) fn package(name: &str) -> Result<Package> {
+    static METADATA: OnceLock<Value> = OnceLock::new();
+    let metadata = match METADATA.get() {
+        Some(metadata) => metadata,
+        None => {
+            let read = metadata(&["--locked"])?;
+            METADATA.get_or_init(|| read)
+        }
+    };
+    let found = metadata["packages"]
+        .as_array()
+        .and_then(|packages| packages.iter().find(|package| package["name"] == name))
+        .with_context(|| format!("no package {name} is in use"))?;
+    let text = |key: &str| found[key].as_str().with_context(|| format!("{name} has no {key}"));
+    let manifest = Path::new(text("manifest_path")?);
+    let folder = manifest.parent().context("a manifest is in a folder")?.to_path_buf();
+    Ok(Package { version: text("version")?.to_owned(), folder })
+}
+
+/// A package that is in use, ours or another's.
+pub(crate) struct Package {
+    pub(crate) version: String,
+    /// Where its source is.
+    pub(crate) folder: PathBuf,
+}
+
+fn metadata(options: &[&str]) -> Result<Value> {
+    let output = cargo::command()
+        .args(["metadata", "--format-version=1"])
+        .args(options)
+        .output()
+        .context("cargo cannot be run")?;
+    if !output.status.success() {
+        bail!("`cargo metadata` failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    serde_json::from_slice(&output.stdout).context("`cargo metadata` printed no JSON")
+}
+
+/// When the commit was made that is checked out, in seconds since 1970.
+pub(crate) fn commit_time() -> Result<i64> {
+    let text = git(&["log", "-1", "--format=%ct"])?;
+    text.trim().parse().context("git told no time of the commit")
+}
+
+/// Whether every file is as it is in that commit.
+pub(crate) fn is_clean() -> Result<bool> {
+    Ok(git(&["status", "--porcelain"])?.is_empty())
+}
+
+fn git(args: &[&str]) -> Result<String> {
+    let output =
+        Command::new("git").current_dir(root()).args(args).output().context("cannot run git")?;
+    if !output.status.success() {
+        bail!("`git {}` failed:\n{}", args[0], String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// The repository's files by their paths below its root: what is committed, and what is new and
 /// not ignored.
 pub(crate) fn files() -> Result<Vec<String>> {
-    let output = Command::new("git")
-        .current_dir(root())
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .output()
-        .context("cannot run git")?;
-    if !output.status.success() {
-        bail!("`git ls-files` failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let mut files: Vec<String> = String::from_utf8_lossy(&output.stdout)
+    let output = git(&["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
+    let mut files: Vec<String> = output
         .split_terminator('\0')
         // What has been deleted but not committed is still listed.
         .filter(|file| root().join(file).is_file())

@@ -3,9 +3,19 @@
 use toml::{Table, Value};
 
 use super::{Files, Finding};
+use crate::engine_api;
 
-const REQUIRED: [&str; 6] =
-    ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"];
+const REQUIRED: [&str; 8] = [
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    // The engine has one name for the addon in every project, and looks at no picture of ours.
+    "dtls.gdextension.uid",
+    "docs/.gdignore",
+];
 
 pub(super) fn check(files: &Files) -> Vec<Finding> {
     let mut findings: Vec<Finding> = REQUIRED
@@ -16,6 +26,7 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
     findings.extend(versions(files));
     findings.extend(plugin_version(files));
     findings.extend(engine_versions(files));
+    findings.extend(api_version(files));
     findings.extend(core_is_free_of_the_engine(files));
     findings
 }
@@ -78,6 +89,20 @@ fn engine_versions(files: &Files) -> Option<Finding> {
         let what =
             format!("asks for Godot {minimum}, but {CARGO} has no default feature {feature}");
         Finding::new(MANIFEST, line, what)
+    })
+}
+
+/// The library is generated from the API of the engine that the manifest asks for.
+fn api_version(files: &Files) -> Option<Finding> {
+    let api = files.get(engine_api::FILE)?;
+    let api: serde_json::Value = serde_json::from_str(api).unwrap_or_default();
+    let number = |name: &str| api["header"][name].as_u64().unwrap_or_default();
+    let version = format!("{}.{}", number("version_major"), number("version_minor"));
+    let minimum = format!("compatibility_minimum = \"{version}\"");
+    let is_same = files.get("dtls.gdextension")?.lines().any(|line| line.trim() == minimum);
+    (!is_same).then(|| {
+        let what = format!("is of Godot {version}, which dtls.gdextension does not ask for");
+        Finding::new(engine_api::FILE, 1, what)
     })
 }
 
@@ -187,6 +212,16 @@ mod tests {
         for text in ["[plugin]\nversion=\"1.2.2\"\n", "[plugin]\n"] {
             assert_eq!(found_after(plugin, Some(text)), [plugin]);
         }
+    }
+
+    #[test]
+    fn the_api_of_another_engine_is_found() {
+        let api = |minor: u32| {
+            format!("{{\"header\":{{\"version_major\":4,\"version_minor\":{minor}}}}}\n")
+        };
+        assert!(found_after(engine_api::FILE, Some(&api(3))).is_empty());
+        assert_eq!(found_after(engine_api::FILE, Some(&api(4))), [engine_api::FILE]);
+        assert_eq!(found_after(engine_api::FILE, Some("{}\n")), [engine_api::FILE]);
     }
 
     #[test]
