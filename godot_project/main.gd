@@ -1,17 +1,12 @@
 ## The project's entry. Shows the demo, or with `-- --test [filter]` runs the tests and quits.
 extends Node
 
-const DEMO_TEXT := """A DTLS server and a client of it are running in this window.
-They talk once; what they say is in the output panel (or on the terminal).
-
-Their code: res://demo/server.gd and res://demo/client.gd"""
-
 
 func _ready() -> void:
 	if "--test" in OS.get_cmdline_user_args():
 		_run_tests()
 	else:
-		_show_demo()
+		get_tree().change_scene_to_file.call_deferred("res://demo/chat.tscn")
 
 
 func _run_tests() -> void:
@@ -29,13 +24,3 @@ func _run_tests() -> void:
 	var runner: Node = script.new()
 	add_child(runner)
 	get_tree().quit(await runner.run(OS.get_cmdline_user_args()))
-
-
-func _show_demo() -> void:
-	var label := Label.new()
-	label.text = DEMO_TEXT
-	label.set_anchors_and_offsets_preset(Control.PRESET_FULL_RECT, Control.PRESET_MODE_MINSIZE, 24)
-	add_child(label)
-	# The server first: it has to listen when the client sends.
-	for scene: String in ["res://demo/server.tscn", "res://demo/client.tscn"]:
-		add_child((load(scene) as PackedScene).instantiate())
