@@ -11,6 +11,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
+use super::hex;
 use super::target::{GLIBC, zig};
 use crate::process::succeed_quietly;
 use crate::{stage, workspace};
@@ -110,11 +111,13 @@ impl OpenSsl {
 /// Builds it, unless this very one has been built already.
 pub(super) fn build(triple: &str) -> Result<OpenSsl> {
     let source = workspace::package("openssl-src")?;
-    let dir = workspace::target_dir()?.join("openssl").join(triple);
+    let recipe = format!("{} {GLIBC:?} {OPTIONS:?} {FLAGS:?}", source.version);
+    // Another recipe is another folder: cargo sees a change of the path and not of what is there.
+    let name = format!("{triple}-{}", &hex(recipe.as_bytes())[..8]);
+    let dir = workspace::target_dir()?.join("openssl").join(name);
     let built = OpenSsl(dir.join("install/usr/local"));
-    let recipe = format!("{} {GLIBC:?} {OPTIONS:?} {FLAGS:?}\n", source.version);
-    let mark = dir.join("recipe");
-    if fs::read_to_string(&mark).is_ok_and(|present| present == recipe) {
+    let mark = dir.join("complete");
+    if mark.exists() {
         return Ok(built);
     }
     if dir.exists() {
@@ -154,7 +157,7 @@ pub(super) fn build(triple: &str) -> Result<OpenSsl> {
     let destination = format!("DESTDIR={}", dir.join("install").display());
     run("make", &["install_dev".to_owned(), destination], "Installing")?;
     fs::remove_dir_all(&work)?;
-    fs::write(&mark, recipe)?;
+    fs::write(&mark, "")?;
     Ok(built)
 }
 
