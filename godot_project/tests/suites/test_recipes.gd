@@ -3,41 +3,41 @@ extends "res://tests/support/program_suite.gd"
 
 
 func test_a_server_on_a_bare_address() -> void:
-	check_recipe("pinned_server", 2)
+	check_recipe("res://demo/recipes/pinned_server.tscn", 2)
 	# Now with the key that it has kept.
-	check_recipe("pinned_server", 2)
+	check_recipe("res://demo/recipes/pinned_server.tscn", 2)
 
 
 func test_renewal() -> void:
-	check_recipe("renewal", 4)
+	check_recipe("res://demo/recipes/renewal.tscn", 4)
 
 
 func test_players_with_certificates() -> void:
-	check_recipe("players_with_certificates", 3)
+	check_recipe("res://demo/recipes/players_with_certificates.tscn", 3)
 
 
 func test_match_keys() -> void:
-	check_recipe("match_keys", 4)
+	check_recipe("res://demo/recipes/match_keys.tscn", 4)
 
 
 func test_revoking_a_player() -> void:
-	check_recipe("revoking_a_player", 3)
+	check_recipe("res://demo/recipes/revoking_a_player.tscn", 3)
 
 
 func test_wireshark() -> void:
-	check_recipe("wireshark", 2)
+	check_recipe("res://demo/recipes/wireshark.tscn", 2)
 
 
 func test_reconnecting() -> void:
-	check_recipe("reconnecting", 4)
+	check_recipe("res://demo/recipes/reconnecting.tscn", 4)
 
 
 ## The recipe comes to its end, and keeps as many promises as it has.
-func check_recipe(name: String, promises: int) -> void:
+func check_recipe(scene: String, promises: int) -> void:
 	var arguments: PackedStringArray = ["--headless", "--path"]
 	arguments.append(ProjectSettings.globalize_path("res://"))
-	arguments.append("res://demo/recipes/%s.tscn" % name)
+	arguments.append(scene)
 	var recipe := run_named("DTLS_TEST_ENGINE", arguments)
 	wait_for_output(recipe, "The recipe works.")
-	equal(recipe.output.count(": yes\n"), promises, name)
-	equal(recipe.output.count(": NO\n"), 0, name)
+	equal(recipe.output.count(": yes\n"), promises, scene)
+	equal(recipe.output.count(": NO\n"), 0, scene)

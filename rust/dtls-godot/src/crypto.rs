@@ -23,7 +23,7 @@ class! { crypto,
 ///
 /// ```gdscript
 /// var key := DTLSCrypto.generate_key()
-/// var names := PackedStringArray(["game.example.com", "203.0.113.7"])
+/// var names := PackedStringArray(["localhost", "127.0.0.1"])
 /// var certificate := DTLSCrypto.generate_self_signed_certificate(key, names)
 /// key.save("user://server.key")
 /// certificate.save("user://server.crt")
@@ -37,7 +37,8 @@ class! { crypto,
 /// var ca := DTLSCrypto.generate_ca(ca_key, "My Game CA")
 /// var player_key := DTLSCrypto.generate_key()
 /// var player := DTLSCrypto.issue_certificate(
-/// 		ca_key, ca, player_key, ["player-17"], DTLSCrypto.USAGE_CLIENT)
+/// 	ca_key, ca, player_key, ["player-17"], DTLSCrypto.USAGE_CLIENT
+/// )
 /// ```
 ///
 /// Certificates are valid from a day before they were made on, since clocks differ. What cannot be made is

@@ -29,15 +29,15 @@ class! { options,
 ///
 /// ```gdscript
 /// var server_options := DTLSOptions.new()
-/// server_options.private_key = load("res://server.key")
-/// server_options.certificate = load("res://server.crt")
+/// server_options.private_key = load("user://server.key")
+/// server_options.certificate = load("user://server.crt")
 /// server_options.verify_mode = DTLSOptions.VERIFY_REQUIRED
-/// server_options.trusted_ca = load("res://players_ca.crt")
+/// server_options.trusted_ca = load("user://players_ca.crt")
 ///
 /// var client_options := DTLSOptions.new()
 /// client_options.private_key = load("user://player.key")
 /// client_options.certificate = load("user://player.crt")
-/// client_options.pinned_sha256 = ["sha256:3f0a..."]
+/// client_options.pinned_sha256 = [pin]  # Such as "sha256:3f0a...", by DTLSCrypto.fingerprint().
 /// ```
 ///
 /// [b]Note:[/b] As with every [Object], a packed array that is read from a property is a copy:

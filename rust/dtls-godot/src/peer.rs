@@ -33,8 +33,8 @@ class! { peer,
 /// var udp := PacketPeerUDP.new()
 ///
 /// func _ready() -> void:
-/// 	udp.connect_to_host("203.0.113.7", 4242)
-/// 	dtls.connect_to_peer(udp, true, "game.example.com")
+/// 	udp.connect_to_host("127.0.0.1", 4242)
+/// 	dtls.connect_to_peer(udp, true, "localhost", load("res://ca.crt"))
 ///
 /// func _process(_delta: float) -> void:
 /// 	dtls.poll()

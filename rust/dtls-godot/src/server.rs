@@ -33,7 +33,7 @@ class! { server,
 ///
 /// func _ready() -> void:
 /// 	server.listen(4242)
-/// 	dtls.setup(load("res://key.key"), load("res://cert.crt"))
+/// 	dtls.setup(load("res://server.key"), load("res://server.crt"))
 ///
 /// func _process(_delta: float) -> void:
 /// 	server.poll()

@@ -10,6 +10,7 @@ use crate::output::Counts;
 use crate::workspace;
 
 mod documents;
+mod examples;
 mod manifests;
 mod text;
 mod unsafe_code;
@@ -55,6 +56,7 @@ pub(crate) fn check() -> Result<Counts> {
 fn findings(files: &Files) -> Vec<Finding> {
     let mut findings = manifests::check(files);
     findings.extend(documents::check(files));
+    findings.extend(examples::check(files));
     for (path, content) in files {
         findings.extend(text::check(path, content));
         findings.extend(unsafe_code::check(path, content));

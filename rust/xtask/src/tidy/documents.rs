@@ -1,4 +1,4 @@
-//! Rules about documents: the tests that they name exist, and the recipes are those that are run.
+//! Rules about documents: the tests that they name exist.
 
 use super::{Files, Finding};
 
@@ -6,7 +6,7 @@ use super::{Files, Finding};
 const ENGINE: &str = "engine:";
 
 pub(super) fn check(files: &Files) -> Vec<Finding> {
-    let mut findings = check_recipes(files);
+    let mut findings = Vec::new();
     for (path, content) in files.iter().filter(|(path, _)| path.starts_with("docs/")) {
         for (index, line) in content.lines().enumerate() {
             for name in quoted(line).filter_map(TestName::parse) {
@@ -16,30 +16,6 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
                 }
             }
         }
-    }
-    findings
-}
-
-/// Where the recipes are told, and where they are run from.
-const RECIPES: (&str, &str) = ("docs/recipes.md", "godot_project/demo/recipes/");
-
-/// The GDScript of the recipes that is in no file of theirs.
-fn check_recipes(files: &Files) -> Vec<Finding> {
-    let (page, folder) = RECIPES;
-    let Some(text) = files.get(page) else { return Vec::new() };
-    let mut findings = Vec::new();
-    let mut line = 1;
-    // Outside and inside of a block by turns.
-    for (index, part) in text.split("```").enumerate() {
-        let code = part.strip_prefix("gdscript\n").filter(|_| index % 2 == 1);
-        let is_run = |code| {
-            files.iter().any(|(path, content)| path.starts_with(folder) && content.contains(code))
-        };
-        if code.is_some_and(|code| !is_run(code)) {
-            let what = format!("has GDScript that is in no file of {folder}");
-            findings.push(Finding::new(page, line, what));
-        }
-        line += part.matches('\n').count();
     }
     findings
 }
@@ -93,19 +69,5 @@ mod tests {
         let found: Vec<(String, usize)> =
             check(&files).into_iter().map(|it| (it.path, it.line)).collect();
         assert_eq!(found, [("docs/b.md".to_owned(), 1), ("docs/b.md".to_owned(), 2)]);
-    }
-    #[test]
-    fn what_a_recipe_says_has_to_be_run() {
-        let recipe =
-            "\n```sh\nls\n```\n```gdscript\nvar it := 1\n```\n```gdscript\nvar it := 2\n```\n";
-        let files: Files = [
-            ("docs/recipes.md", recipe),
-            ("godot_project/demo/recipes/one.gd", "extends Node\nvar it := 1\n"),
-            ("godot_project/demo/other.gd", "var it := 2\n"),
-        ]
-        .map(|(path, content)| (path.to_owned(), content.to_owned()))
-        .into();
-        let found: Vec<_> = check(&files).into_iter().map(|it| (it.path, it.line)).collect();
-        assert_eq!(found, [("docs/recipes.md".to_owned(), 8)]);
     }
 }
