@@ -10,6 +10,8 @@ mod crypto;
 mod enums;
 mod error;
 mod gdext_private;
+#[cfg(test)]
+mod help;
 mod logging;
 mod names;
 mod options;

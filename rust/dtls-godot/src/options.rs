@@ -78,7 +78,7 @@ pub(crate) struct DtlsOptions {
     #[export]
     pub(crate) server_identities: VarDictionary,
 
-    /// How the certificate of the other side is treated.
+    /// How the certificate of the other side is treated, a [enum VerifyMode].
     #[export_group(name = "Verification")]
     #[export]
     #[init(val = VerifyMode::Default)]

@@ -19,6 +19,7 @@ mod output;
 mod package;
 mod process;
 mod python;
+mod reference;
 mod soak;
 mod stage;
 mod test;
@@ -87,6 +88,12 @@ enum Command {
     Package(package::Options),
     /// Writes anew the part of the engine's API that the addon is built from
     Api,
+    /// Writes docs/reference/ from the comments on the classes
+    Reference {
+        /// Only look whether they are what the comments say
+        #[arg(long)]
+        check: bool,
+    },
     /// Runs the checks that need more tools
     Audit,
     /// Checks the repository's own rules
@@ -106,6 +113,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(options),
         Command::Package(options) => package::run(&options),
         Command::Api => engine_api::run(),
+        Command::Reference { check } => reference::run(check),
         Command::Audit => audit::run(),
         Command::Tidy => tidy::run(),
     };

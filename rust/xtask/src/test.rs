@@ -10,7 +10,7 @@ use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::process::{self, Run, describe, on_path};
-use crate::{bench, cargo, debian, demo, gdtoolkit, tidy, workspace};
+use crate::{bench, cargo, debian, demo, gdtoolkit, reference, tidy, workspace};
 
 /// How long the tests inside the engine may take.
 const ENGINE_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -39,6 +39,7 @@ pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
         Ok(Counts::PASS)
     });
     if built {
+        steps.step("reference", || reference::check(&Engine::find()?));
         steps.step("engine tests", || engine_tests(None));
         steps.step("bench", || bench::smoke(&Engine::find()?, workspace::target_dir()?));
         steps.step("demo", || {
