@@ -87,6 +87,42 @@ func test_editor() -> void:
 	wait_for_output(play("res://tests/docs/editor.gd"), "setup: OK\n")
 
 
+func test_tutorial() -> void:
+	prepare_tutorial()
+	var server := play("res://demo/tutorial/main.tscn", ["--server"])
+	wait_for_output(server, "The server listens on port %d.\n" % project.port)
+	var client := play("res://demo/tutorial/main.tscn")
+	wait_for_output(server, "A player says: Hello, server!\n")
+	wait_for_output(client, "Connected by TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256.\n")
+	wait_for_output(client, "The server says: Hello, player!\n")
+
+
+func test_tutorial_with_the_wrong_name() -> void:
+	prepare_tutorial()
+	project.change("res://demo/tutorial/client.gd", '"localhost"', '"example.com"')
+	play("res://demo/tutorial/server.tscn")
+	var client := play("res://demo/tutorial/client.tscn")
+	# What the page shows.
+	wait_for_output(
+		client,
+		(
+			"No connection: the certificate is for another name: wanted example.com, the"
+			+ " certificate has localhost, 127.0.0.1, ::1\n"
+		)
+	)
+
+
+func test_tutorial_without_certificates() -> void:
+	project.copy("res://demo/tutorial")
+	var server := play("res://demo/tutorial/server.tscn")
+	wait_for_output(server, "DTLSServerOpenSSL.setup: the key is empty")
+
+
+func prepare_tutorial() -> void:
+	project.copy("res://demo/tutorial")
+	equal(project.make_the_dialog_s_files(OS.get_environment("DTLS_TEST_ENGINE")), OK)
+
+
 ## Runs a script or a scene of this project in the other one, in an engine of its own.
-func play(path: String) -> Program:
-	return run_named("DTLS_TEST_ENGINE", project.arguments_to_play(path))
+func play(path: String, arguments: PackedStringArray = []) -> Program:
+	return run_named("DTLS_TEST_ENGINE", project.arguments_to_play(path) + arguments)

@@ -72,24 +72,34 @@ func make_the_dialog_s_files(engine: String) -> Error:
 	return OK if exit_code == 0 else FAILED
 
 
-## How an engine is called that runs `path`, a script or a scene of this project, in the other one.
+## Brings a file or a folder of this project into the other one, to the same place.
+func copy(path: String) -> void:
+	if DirAccess.dir_exists_absolute(path):
+		for file in DirAccess.get_files_at(path):
+			copy(path.path_join(file))
+		return
+	_write(path, FileAccess.get_file_as_string(path).replace(SHOWN_PORT, str(port)))
+
+
+## Changes a file there as a reader is told to.
+func change(path: String, from: String, to: String) -> void:
+	var text := FileAccess.get_file_as_string(_folder.path_join(path.trim_prefix("res://")))
+	assert(from in text, "there is nothing to change")
+	_write(path, text.replace(from, to))
+
+
+## How an engine is called that runs the scene `path` there, or the script `path` of this project.
 func arguments_to_play(path: String) -> PackedStringArray:
-	var scene := path.get_basename() + ".tscn"
-	_copy(path.get_basename() + ".gd")
+	var scene := path
 	if path.ends_with(".gd"):
+		copy(path)
+		scene = path.get_basename() + ".tscn"
 		_write(scene, SCENE % path)
-	else:
-		_copy(scene)
 	return ["--headless", "--path", _folder, scene]
 
 
 func remove() -> void:
 	_remove(_folder)
-
-
-func _copy(path: String) -> void:
-	var text := FileAccess.get_file_as_string(path)
-	_write(path, text.replace(SHOWN_PORT, str(port)))
 
 
 func _write(path: String, text: String) -> void:
