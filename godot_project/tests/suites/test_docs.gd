@@ -1,7 +1,9 @@
+# gdlint: disable=max-public-methods
 ## What README.md, the addon's README, docs/ and the editor's help show, run as a game would run it.
 extends "res://tests/support/program_suite.gd"
 
 const GameProject := preload("res://tests/support/game_project.gd")
+const Errors := preload("res://tests/docs/errors.gd")
 const HelpOptions := preload("res://tests/docs/help_options.gd")
 const HelpCrypto := preload("res://tests/docs/help_crypto.gd")
 
@@ -116,6 +118,62 @@ func test_tutorial_without_certificates() -> void:
 	project.copy("res://demo/tutorial")
 	var server := play("res://demo/tutorial/server.tscn")
 	wait_for_output(server, "DTLSServerOpenSSL.setup: the key is empty")
+
+
+func test_errors() -> void:
+	equal(network.serve("not_yet_valid"), OK)
+	equal(told(started_and_failed()), "Is the clock of this computer right?")
+	expect_error("is not valid before")
+	equal(network.serve("expired"), OK)
+	contains(told(started_and_failed()), "This may not be our server: the certificate")
+	expect_error("has expired")
+
+
+func test_errors_of_what_has_not_failed() -> void:
+	var pair := connected_pair()
+	(pair.server.dtls as PacketPeerDTLSOpenSSL).disconnect_from_peer()
+	wait_for_status(pair.client, DISCONNECTED)
+	equal(told(pair.client), "The connection has ended.")
+
+
+func test_errors_when_the_server_refuses() -> void:
+	var server := DTLSServerOpenSSL.new()
+	var options := DTLSOptions.new()
+	options.private_key = Pki.key("server")
+	options.certificate = Pki.certificate("server")
+	options.verify_mode = DTLSOptions.VERIFY_REQUIRED
+	options.trusted_ca = Pki.certificate("ca")
+	equal(server.setup_with_options(options), OK)
+	network.server = server
+	network.listen()
+	equal(told(started_and_failed()), "The server refused. Is your game up to date?")
+	expect_error("the other side refused")
+
+
+func test_errors_without_an_answer() -> void:
+	var silent := PacketPeerUDP.new()
+	silent.bind(0, "127.0.0.1")
+	var dtls := PacketPeerDTLSOpenSSL.new()
+	var socket := Network.socket_to("127.0.0.1", silent.get_local_port())
+	var client := network.add(Endpoint.new(socket, dtls))
+	var options := DTLSOptions.new()
+	options.verify_mode = DTLSOptions.VERIFY_NONE
+	options.handshake_timeout = 1.0
+	equal(dtls.connect_with_options(socket, "", options), OK)
+	wait_for_status(client, ERROR)
+	equal(told(client), "The server does not answer. Try again.")
+	expect_error("the handshake timed out")
+
+
+func started_and_failed() -> Endpoint:
+	var client := network.add_client()
+	equal(start(client), OK)
+	wait_for_status(client, ERROR)
+	return client
+
+
+func told(client: Endpoint) -> String:
+	return Errors.told_to_the_player(client.dtls)
 
 
 func prepare_tutorial() -> void:

@@ -149,4 +149,12 @@ mod tests {
         }
         assert_eq!(Reason::ALL.len(), dtls_core::Reason::ALL.len() + 1);
     }
+
+    #[test]
+    fn every_reason_is_explained() {
+        let page = include_str!("../../../docs/errors.md");
+        for (name, _) in Reason::ALL {
+            assert!(page.contains(&format!("\n| `{name}` | ")), "docs/errors.md has no row {name}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::workspace;
 mod documents;
 mod examples;
 mod manifests;
+mod sentences;
 mod text;
 mod unsafe_code;
 
@@ -57,6 +58,7 @@ fn findings(files: &Files) -> Vec<Finding> {
     let mut findings = manifests::check(files);
     findings.extend(documents::check(files));
     findings.extend(examples::check(files));
+    findings.extend(sentences::check(files));
     for (path, content) in files {
         findings.extend(text::check(path, content));
         findings.extend(unsafe_code::check(path, content));
