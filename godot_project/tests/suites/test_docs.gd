@@ -4,6 +4,7 @@ extends "res://tests/support/program_suite.gd"
 
 const GameProject := preload("res://tests/support/game_project.gd")
 const Errors := preload("res://tests/docs/errors.gd")
+const Migration := preload("res://tests/docs/migration.gd")
 const HelpOptions := preload("res://tests/docs/help_options.gd")
 const HelpCrypto := preload("res://tests/docs/help_crypto.gd")
 
@@ -163,6 +164,39 @@ func test_errors_without_an_answer() -> void:
 	wait_for_status(client, ERROR)
 	equal(told(client), "The server does not answer. Try again.")
 	expect_error("the handshake timed out")
+
+
+func test_migration_before() -> void:
+	check_migration(Migration.before)
+
+
+func test_migration_after() -> void:
+	check_migration(Migration.after)
+
+
+func test_migration_refined() -> void:
+	equal(network.serve(), OK)
+	var udp := network.client_socket()
+	completed(network.add(Endpoint.new(udp, Migration.refined(udp, Pki.certificate("ca")))))
+
+
+func test_server_in_a_thread() -> void:
+	project.make_certificate(["localhost"])
+	var server := play("res://tests/docs/server_in_a_thread.gd")
+	play("res://tests/docs/readme_client.gd")
+	wait_for_output(server, "heard hello\n")
+
+
+## Both sides, as one of the two ways makes them, get a connection.
+func check_migration(way: Callable) -> void:
+	equal(network.listen(), OK)
+	var udp := network.client_socket()
+	var key := Pki.key("server")
+	var both: Array[RefCounted] = way.call(
+		udp, key, Pki.certificate("server"), Pki.certificate("ca")
+	)
+	network.server = both[0]
+	exchange(completed(network.add(Endpoint.new(udp, both[1]))))
 
 
 func started_and_failed() -> Endpoint:

@@ -1,0 +1,38 @@
+extends Node
+
+var udp := UDPServer.new()
+var dtls := DTLSServerOpenSSL.new()
+var peers: Array[PacketPeerDTLSOpenSSL] = []
+var thread := Thread.new()
+var is_over := false
+
+
+func _ready() -> void:
+	udp.listen(4242)
+	dtls.setup(load("res://server.key"), load("res://server.crt"))
+	thread.start(serve)
+
+
+## From now on nothing else touches udp, dtls and peers.
+func serve() -> void:
+	while not is_over:
+		udp.poll()
+		while udp.is_connection_available():
+			var peer := dtls.take_connection(udp.take_connection())
+			if peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
+				peers.append(peer)
+		for peer in peers:
+			peer.poll()
+			while peer.get_available_packet_count() > 0:
+				handle.call_deferred(peer.get_packet())
+		OS.delay_msec(1)
+
+
+## In the main thread again.
+func handle(packet: PackedByteArray) -> void:
+	print("heard ", packet.get_string_from_utf8())
+
+
+func _exit_tree() -> void:
+	is_over = true
+	thread.wait_to_finish()
