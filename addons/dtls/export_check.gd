@@ -1,5 +1,6 @@
 ## Fails an export that would give a secret of the server away: a private key, a pre-shared key, or
-## a key of session tickets. A preset with the feature `dedicated_server` may have them.
+## a key of session tickets. A preset with the feature `dedicated_server` may have them, or one that
+## exports as a dedicated server.
 ##
 ## The files are left out, too: the engine goes on with an export that has failed like this.
 @tool
@@ -47,7 +48,7 @@ func _export_begin(
 
 
 func _export_file(path: String, _type: String, features: PackedStringArray) -> void:
-	if features.has(SERVER_FEATURE):
+	if features.has(SERVER_FEATURE) or _is_exported_as_server():
 		return
 	var secret := secret_in_file(path)
 	if secret != "":
@@ -64,6 +65,15 @@ func _export_end() -> void:
 		# this is what it quits with.
 		if argument.begins_with("--export-"):
 			(Engine.get_main_loop() as SceneTree).quit.call_deferred(1)
+
+
+## The engine adds its own feature of that name later than it asks for the files.
+func _is_exported_as_server() -> bool:
+	# Godot 4.3 has no way to ask for the preset.
+	if not has_method(&"get_export_preset"):
+		return false
+	@warning_ignore("unsafe_method_access")
+	return call(&"get_export_preset").is_dedicated_server()
 
 
 ## The secret that a file has in it, in words, or nothing.

@@ -272,6 +272,15 @@ func test_a_dedicated_server_is_given_its_key() -> void:
 	check(pack.holds(Pki.text("server.key").get_slice("\n", 1)), "the key is exported")
 
 
+func test_an_export_as_a_dedicated_server_is_given_its_key() -> void:
+	write("server.key", Pki.text("server.key"))
+	var preset := (PRESET % "").replace("dedicated_server=false", "dedicated_server=true")
+	write("export_presets.cfg", preset.replace("all_resources", "customized"))
+	var pack := export_pack(0)
+	check(not NOT_EXPORTED in pack.output, "nothing is refused")
+	check(pack.holds(Pki.text("server.key").get_slice("\n", 1)), "the key is exported")
+
+
 func test_the_plugin_can_be_switched_off() -> void:
 	write("server.key", Pki.text("server.key"))
 	enable([])
