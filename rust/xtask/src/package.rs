@@ -74,6 +74,11 @@ pub(crate) fn for_this_machine() -> Result<PathBuf> {
     archive()
 }
 
+/// The library in such a package that the editor loads.
+pub(crate) fn debug_library() -> Result<PathBuf> {
+    Ok(dist()?.join("bin").join(Target::LinuxX86_64.file(Kind::Debug)))
+}
+
 /// A library, built and named.
 struct Library {
     target: Target,

@@ -104,7 +104,8 @@ fn test_results(output: &str) -> Counts {
     counts
 }
 
-fn engine_tests(filter: Option<&str>) -> Result<Counts> {
+/// The tests inside the engine with what is staged, or those of them whose names contain `filter`.
+pub(crate) fn engine_tests(filter: Option<&str>) -> Result<Counts> {
     install_peers()?;
     let engine = Engine::find()?;
     // A folder for this run alone: another one at the same time makes its own.

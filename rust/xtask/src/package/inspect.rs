@@ -16,8 +16,12 @@ use super::target::GLIBC;
 /// The most that a library may have, in bytes.
 const LARGEST: usize = 6_000_000;
 
-/// The one function that the engine calls, as `entry_symbol` in the manifest.
-const ENTRY: &str = "gdext_rust_init";
+/// The one function that the engine calls, as `entry_symbol` in the manifest. In Mach-O, C's names begin
+/// with an underscore.
+const ENTRY: [&str; 2] = ["gdext_rust_init", "_gdext_rust_init"];
+
+/// gdext's own on Linux: what would keep a library from being unloaded goes through it.
+const OF_GDEXT: &str = "__cxa_thread_atexit_impl";
 
 /// In what OpenSSL's authors have written for one processor. A build without has nothing of it.
 const ASSEMBLY: &[u8] = b"CRYPTOGAMS by";
@@ -173,13 +177,14 @@ fn of_file(file: &object::File<'_>) -> Result<Summary> {
         let export = export?;
         let name = export.name();
         let name = name.name().context("it shows something without a name")?;
-        let name = String::from_utf8_lossy(name).into_owned();
-        // In Mach-O, C's names begin with an underscore.
-        exports.insert(name.strip_prefix('_').map(String::from).unwrap_or(name));
+        exports.insert(String::from_utf8_lossy(name).into_owned());
     }
+    exports.remove(OF_GDEXT);
+    let is_entry = |name: &String| ENTRY.contains(&name.as_str());
     ensure!(
-        exports.len() == 1 && exports.contains(ENTRY),
-        "it shows {exports:?}, and not {ENTRY} alone"
+        exports.len() == 1 && exports.iter().all(is_entry),
+        "it shows {exports:?}, and not {} alone",
+        ENTRY[0]
     );
     let mut needs = BTreeSet::new();
     for library in file.import_libraries()? {

@@ -61,8 +61,8 @@ impl Kind {
     /// Cargo's profile. Both are optimised; that for the editor keeps gdext's and our own checks.
     fn profile(self) -> &'static str {
         match self {
-            Self::Debug => "dist-debug",
-            Self::Release => "dist",
+            Self::Debug => "packed-debug",
+            Self::Release => "packed",
         }
     }
 }
