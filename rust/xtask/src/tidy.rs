@@ -11,6 +11,7 @@ use crate::workspace;
 
 mod documents;
 mod examples;
+mod links;
 mod manifests;
 mod sentences;
 mod text;
@@ -58,6 +59,7 @@ fn findings(files: &Files) -> Vec<Finding> {
     let mut findings = manifests::check(files);
     findings.extend(documents::check(files));
     findings.extend(examples::check(files));
+    findings.extend(links::check(files));
     findings.extend(sentences::check(files));
     for (path, content) in files {
         findings.extend(text::check(path, content));
