@@ -88,7 +88,9 @@ fn has_tidy_whitespace(path: &str) -> bool {
 fn machine_path(path: &str, line: &str) -> Option<&'static str> {
     MACHINE_PATHS.into_iter().find(|directory| {
         // In the engine, nodes have paths below its root too.
-        if *directory == "root" && [".gd", ".tscn"].iter().any(|end| path.ends_with(end)) {
+        if *directory == "root"
+            && [".gd", ".tscn", "extension_api.json"].iter().any(|end| path.ends_with(end))
+        {
             return false;
         }
         let needle = format!("/{directory}/");
