@@ -84,7 +84,7 @@ fn make_project(project: &Path, templates: Option<PathBuf>, archive: &Path) -> R
     fs::write(project.join("project.godot"), PROJECT)?;
     let mut preset = format!(
         "[preset.0]\n\nname=\"{PRESET}\"\nplatform=\"Linux\"\nrunnable=true\n\
-         export_filter=\"all_resources\"\nexport_path=\"\"\n\n[preset.0.options]\n\n\
+         export_filter=\"all_resources\"\ninclude_filter=\"\"\nexclude_filter=\"\"\nexport_path=\"\"\n\n[preset.0.options]\n\n\
          binary_format/embed_pck=false\nbinary_format/architecture=\"x86_64\"\n",
     );
     if let Some(folder) = templates {

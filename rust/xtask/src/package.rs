@@ -19,8 +19,9 @@ use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
+use crate::engine::Engine;
 use crate::stage::{self, Files};
-use crate::workspace;
+use crate::{exported_game, workspace};
 
 mod inspect;
 mod notices;
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// Build nothing, and pack every library that is in this folder
     #[arg(long, value_name = "DIR", conflicts_with_all = ["targets", "only_libraries"])]
     libraries: Option<PathBuf>,
+    /// Export a game with the package, and play it
+    #[arg(long, conflicts_with = "only_libraries")]
+    play: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -63,6 +67,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if !options.only_libraries {
         let archive = pack(&libraries)?;
         println!("{}", archive.display());
+        if options.play {
+            let counts = exported_game::check(&Engine::find()?, &archive)?;
+            println!("{counts}");
+            return Ok(ExitCode::from(u8::from(counts.failed > 0)));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,7 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 /// Builds a package for this machine; returns the archive.
 pub(crate) fn for_this_machine() -> Result<PathBuf> {
     let targets = vec![Target::LinuxX86_64];
-    run(&Options { targets, only_libraries: false, libraries: None })?;
+    run(&Options { targets, only_libraries: false, libraries: None, play: false })?;
     archive()
 }
 
