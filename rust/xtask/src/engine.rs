@@ -118,7 +118,6 @@ impl Engine {
         let mut command = self.in_own_home(name)?;
         if let Some(package) = &self.package {
             package.install_window()?;
-            command.env("LIBGL_DRIVERS_PATH", package.drivers());
             command.env("__GLX_VENDOR_LIBRARY_NAME", "mesa");
         }
         command.env("DISPLAY", display.name());

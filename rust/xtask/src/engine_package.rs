@@ -26,7 +26,7 @@ const RECIPE: u32 = 1;
 const SUITE: &str = "forky";
 const PACKAGES: [&str; 2] = ["godot", "patchelf"];
 /// What a window needs besides, to be drawn without a graphics card.
-const WINDOW_PACKAGES: [&str; 3] = ["libglx-mesa0", "libegl-mesa0", "libgl1-mesa-dri"];
+const WINDOW_PACKAGE: &str = "libgl1";
 /// What a game becomes a program with. All that they need, the engine has brought along.
 const TEMPLATE_PACKAGES: [&str; 2] = ["godot-template-release", "godot-template-debug"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -213,23 +213,34 @@ impl Prefix {
 
     /// Lets the engine in here open a window. The packages are downloaded on the first call.
     ///
-    /// They go over those of the engine, whose run path finds them there. They bring their own
+    /// They go over those of the engine, whose run path finds them there; a search path in the
+    /// environment would reach the machine's own programs that the engine starts. They bring their
     /// dependencies along: Mesa's libraries only work with others of the same version.
     pub(crate) fn install_window(&self) -> Result<()> {
         let mark = self.0.join("window");
         cache::complete(&mark, || {
             let work = work_dir(&self.0)?;
             let what = "Downloading what a window of the engine needs (about 60 MB, once)";
-            let archives = PrivateApt::new(work.path())?.download(&WINDOW_PACKAGES, what)?;
+            let archives = PrivateApt::new(work.path())?.download(&[WINDOW_PACKAGE], what)?;
             unpack(&archives, &self.0)?;
+            self.link_libraries()?;
             fs::create_dir(&mark).with_context(|| format!("cannot create {}", mark.display()))
         })
         .context("what a window needs cannot be installed from Debian's packages")
     }
 
-    /// Where Mesa's drivers are.
-    pub(crate) fn drivers(&self) -> PathBuf {
-        self.libraries().join("dri")
+    /// LLVM's library, which draws the window, has a run path of its own: `$ORIGIN/../lib`. The
+    /// engine's does not count for what that library needs.
+    fn link_libraries(&self) -> Result<()> {
+        #[cfg(unix)]
+        {
+            let link = self.0.join("usr/lib/lib");
+            if !link.exists() {
+                std::os::unix::fs::symlink(self.libraries(), &link)
+                    .with_context(|| format!("cannot create {}", link.display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder of the export templates `godot-template-release` and `godot-template-debug`. They are
