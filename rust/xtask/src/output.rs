@@ -97,13 +97,22 @@ impl fmt::Display for Counts {
 /// A run of several steps, each of which may fail without ending the run.
 #[derive(Default)]
 pub(crate) struct Steps {
+    only: Option<String>,
     total: Counts,
     failed: Vec<&'static str>,
 }
 
 impl Steps {
+    /// With `only`, the steps whose title contains it.
+    pub(crate) fn only(only: Option<String>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// Runs one step and says how it went. An error counts as one failure.
     pub(crate) fn step(&mut self, title: &'static str, run: impl FnOnce() -> Result<Counts>) {
+        if self.only.as_ref().is_some_and(|only| !title.contains(only)) {
+            return;
+        }
         println!("\n== {title}");
         let started = Instant::now();
         let counts = run().unwrap_or_else(|error| {

@@ -12,7 +12,7 @@ use crate::package::{Kind, Target};
 use crate::{build, workspace};
 
 const MANIFEST: &str = "dtls.gdextension";
-const EXTENSION: &str = "res://addons/dtls/dtls.gdextension";
+pub(crate) const EXTENSION: &str = "res://addons/dtls/dtls.gdextension";
 
 /// What the editor puts beside a file. It stays as long as that file does.
 const SIDECARS: [&str; 2] = ["import", "uid"];
@@ -33,12 +33,7 @@ fn require_project(project: &Path) -> Result<()> {
 
 /// Puts the addon with this library into a project, and has the engine load it.
 pub(crate) fn stage(project: &Path, library: &Path, release: bool) -> Result<()> {
-    require_project(project)?;
-    let destination = project.join("addons/dtls");
-    let kinds = if release { &Kind::ALL[..] } else { &[Kind::Debug] };
-    let libraries: Vec<(String, PathBuf)> =
-        kinds.iter().map(|kind| (Target::LinuxX86_64.file(*kind), library.to_path_buf())).collect();
-    copy(&addon(&libraries)?, &destination)?;
+    let destination = unpack(project, library, release)?;
     list_extension(project)?;
     if release {
         println!(
@@ -50,6 +45,17 @@ pub(crate) fn stage(project: &Path, library: &Path, release: bool) -> Result<()>
         println!("Staged the debug build into {}", destination.display());
     }
     Ok(())
+}
+
+/// Puts the addon's files into a project, as a user does; returns where they are.
+pub(crate) fn unpack(project: &Path, library: &Path, release: bool) -> Result<PathBuf> {
+    require_project(project)?;
+    let destination = project.join("addons/dtls");
+    let kinds = if release { &Kind::ALL[..] } else { &[Kind::Debug] };
+    let libraries: Vec<(String, PathBuf)> =
+        kinds.iter().map(|kind| (Target::LinuxX86_64.file(*kind), library.to_path_buf())).collect();
+    copy(&addon(&libraries)?, &destination)?;
+    Ok(destination)
 }
 
 /// The addon's files: path below `addons/dtls/` to content.
