@@ -21,6 +21,7 @@ mod package;
 mod process;
 mod python;
 mod reference;
+mod screenshots;
 mod soak;
 mod stage;
 mod test;
@@ -95,6 +96,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Takes the pictures in docs/images anew
+    Screenshots,
     /// Runs the checks that need more tools
     Audit {
         /// Only those whose title contains this
@@ -118,6 +121,7 @@ fn main() -> ExitCode {
         Command::Package(options) => package::run(&options),
         Command::Api => engine_api::run(),
         Command::Reference { check } => reference::run(check),
+        Command::Screenshots => screenshots::run(),
         Command::Audit { step } => audit::run(step),
         Command::Tidy => tidy::run(),
     };
