@@ -1,4 +1,4 @@
-# The game that `cargo xtask audit` exports: "server PORT" answers, "client PORT" asks.
+# The game that `cargo xtask audit` exports: "server PORT", "client PORT LOG".
 extends Node
 
 var arguments := OS.get_cmdline_user_args()
@@ -18,7 +18,7 @@ func _ready() -> void:
 		return
 	udp.connect_to_host("127.0.0.1", int(arguments[1]))
 	options.trusted_ca = load("res://certs/ca.crt")
-	options.key_log_path = "keys.log"
+	options.key_log_path = arguments[2]
 	if peer.connect_with_options(udp, "localhost", options) != OK:
 		print("No key log")
 		options.key_log_path = ""

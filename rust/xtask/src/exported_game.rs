@@ -29,10 +29,15 @@ const GAME: &str = "godot_project/tests/exported";
 const CERTIFICATES: [(&str, &str); 3] =
     [("chained.key", "server.key"), ("chained.crt", "server.crt"), ("ca.crt", "ca.crt")];
 
+/// A release keeps what it prints until it ends, unless it is told not to.
 const PROJECT: &str = "config_version=5\n\n[application]\n\nconfig/name=\"A Game\"\n\
-                       run/main_scene=\"res://game.tscn\"\nconfig/features=PackedStringArray(\"4.3\")\n";
+                       run/main_scene=\"res://game.tscn\"\nrun/flush_stdout_on_print=true\n\
+                       config/features=PackedStringArray(\"4.3\")\n";
 const PRESET: &str = "Linux";
 const PROGRAM: &str = "game.x86_64";
+
+/// What the client would log its keys into.
+const KEYS: &str = "keys.log";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -56,6 +61,7 @@ pub(crate) fn check(engine: &Engine, archive: &Path) -> Result<Counts> {
     let work = tempfile::Builder::new().prefix("run-").tempdir_in(&all)?;
     let project = work.path().join("project");
     make_project(&project, engine.templates()?, archive)?;
+    import(engine, &project)?;
 
     let mut counts = Counts::default();
     for kind in [Kind::Release, Kind::Debug] {
@@ -97,6 +103,22 @@ fn make_project(project: &Path, templates: Option<PathBuf>, archive: &Path) -> R
     Ok(())
 }
 
+/// Has the engine look at the project once, as a developer's editor has done long before an export.
+///
+/// Godot 4.6 imports everything and then crashes as it ends, where there is an extension that it has not
+/// seen yet (godot#111048). What the export finds afterwards is what counts.
+fn import(engine: &Engine, project: &Path) -> Result<()> {
+    let mut command = engine.headless("export")?;
+    command.arg("--path").arg(project).arg("--import");
+    let how = Run { label: Some("Importing the project"), live: false, limit: Some(LIMIT) };
+    let finished = process::run(&mut command, how)?;
+    let status = finished.status.context("the import did not come to an end")?;
+    if !status.success() {
+        println!("   The first import of the project {}, see godot#111048.", describe(status));
+    }
+    Ok(())
+}
+
 fn export(engine: &Engine, project: &Path, to: &Path, kind: Kind) -> Result<PathBuf> {
     fs::create_dir_all(to)?;
     let program = to.join(PROGRAM);
@@ -119,8 +141,9 @@ fn play(program: &Path, elsewhere: &Path, kind: Kind) -> Result<()> {
         let directory = elsewhere.join(kind.name()).join(side);
         fs::create_dir_all(&directory)?;
         let mut command = Command::new(program);
+        let keys = directory.join(KEYS);
         command.env_clear().current_dir(directory);
-        command.args(["--headless", "--", side, &port]);
+        command.args(["--headless", "--", side, &port]).arg(keys);
         Ok(command)
     };
     let (sender, lines) = channel();
@@ -158,7 +181,7 @@ fn play(program: &Path, elsewhere: &Path, kind: Kind) -> Result<()> {
     expect(&server_lines, "Received: Hello from the client")?;
     expect(&client_lines, "Received: Hello from the server")?;
     ensure!(complaints(&seen).is_empty(), "the server complained:\n{server_lines}");
-    let keys = elsewhere.join(kind.name()).join("client/keys.log");
+    let keys = elsewhere.join(kind.name()).join("client").join(KEYS);
     match kind {
         // Whoever has a release cannot have it write its keys down, and is told why.
         Kind::Release => {
