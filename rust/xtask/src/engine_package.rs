@@ -30,7 +30,7 @@ const WINDOW_PACKAGE: &str = "libgl1";
 /// What a game becomes a program with. All that they need, the engine has brought along.
 const TEMPLATE_PACKAGES: [&str; 2] = ["godot-template-release", "godot-template-debug"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-const ARCHITECTURE: &str = "amd64";
+const ARCHITECTURES: [&str; 1] = ["amd64"];
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// The engine's packages. They are downloaded on the first call.
@@ -55,7 +55,7 @@ pub(crate) fn install() -> Result<Prefix> {
 fn fetch(prefix: &Path) -> Result<()> {
     let work = work_dir(prefix)?;
     let what = "Downloading the Godot engine with its libraries (about 160 MB, once)";
-    let archives = PrivateApt::new(work.path())?.download(&PACKAGES, what)?;
+    let archives = PrivateApt::new(work.path(), &ARCHITECTURES)?.download(&PACKAGES, what)?;
     let unpacked = Prefix(work.path().join("prefix"));
     unpack(&archives, &unpacked.0)?;
     unpacked.make_runnable(&Prefix(prefix.to_path_buf()))?;
@@ -64,31 +64,33 @@ fn fetch(prefix: &Path) -> Result<()> {
 }
 
 /// A temporary directory beside the prefix, on the same file system.
-fn work_dir(prefix: &Path) -> Result<TempDir> {
+pub(crate) fn work_dir(prefix: &Path) -> Result<TempDir> {
     let parent = prefix.parent().context("the cache has a parent")?;
     tempfile::Builder::new()
-        .prefix("engine-download-")
+        .prefix("download-")
         .tempdir_in(parent)
         .with_context(|| format!("cannot write to {}", parent.display()))
 }
 
 /// apt with lists, downloads and a status of its own.
-struct PrivateApt {
+pub(crate) struct PrivateApt {
     dir: PathBuf,
+    /// As Debian calls them. A package that is asked for by its name alone is of the first.
+    architectures: &'static [&'static str],
 }
 
 impl PrivateApt {
-    fn new(dir: &Path) -> Result<Self> {
+    pub(crate) fn new(dir: &Path, architectures: &'static [&'static str]) -> Result<Self> {
         for folder in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(dir.join(folder))?;
         }
         // Nothing counts as installed, so everything that is needed is fetched.
         fs::write(dir.join("status"), "")?;
-        Ok(Self { dir: dir.to_path_buf() })
+        Ok(Self { dir: dir.to_path_buf(), architectures })
     }
 
     /// Fetches packages with all that they depend on; returns the files.
-    fn download(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
+    pub(crate) fn download(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
         self.update()?;
         let mut command = self.apt_get();
         command.args(["-y", "--download-only", "--no-install-recommends", "install"]);
@@ -97,7 +99,7 @@ impl PrivateApt {
     }
 
     /// Fetches packages and nothing else; returns the files.
-    fn download_alone(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
+    pub(crate) fn download_alone(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
         self.update()?;
         let mut command = self.apt_get();
         // It writes into its working directory.
@@ -127,6 +129,7 @@ impl PrivateApt {
     /// Loads the lists of the suite from the first of the machine's archives that has it, signed
     /// by Debian.
     fn update(&self) -> Result<()> {
+        let architectures = self.architectures.join(",");
         let mut errors = String::new();
         for uri in debian::archives()? {
             let signed_by = if Path::new(KEYRING).exists() {
@@ -134,7 +137,7 @@ impl PrivateApt {
             } else {
                 String::new()
             };
-            let source = format!("deb [arch={ARCHITECTURE}{signed_by}] {uri} {SUITE} main\n");
+            let source = format!("deb [arch={architectures}{signed_by}] {uri} {SUITE} main\n");
             fs::write(self.dir.join("sources.list"), source)?;
             let mut command = self.apt_get();
             command.args(["--error-on=any", "update"]);
@@ -151,6 +154,8 @@ impl PrivateApt {
         let mut command = Command::new("apt-get");
         let path = |name: &str| self.dir.join(name).display().to_string();
         for (option, value) in [
+            ("APT::Architecture", self.architectures[0].to_owned()),
+            ("APT::Architectures", self.architectures.join(",")),
             ("Dir::State::lists", path("lists")),
             ("Dir::State::status", path("status")),
             ("Dir::State::extended_states", path("extended_states")),
@@ -172,14 +177,14 @@ impl PrivateApt {
     }
 }
 
-fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
+pub(crate) fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
     fs::create_dir_all(prefix)?;
     // The order matters once: where `lib` is a link into `usr`, that package has to be first.
     // Current packages put nothing into `lib`.
     let script = r#"for deb; do dpkg-deb -x "$deb" "$PREFIX" || exit 1; done"#;
     let mut command = Command::new("sh");
     command.args(["-c", script, "unpack"]).args(archives).env("PREFIX", prefix);
-    succeed_quietly(&mut command, "Unpacking the engine")?;
+    succeed_quietly(&mut command, "Unpacking the packages")?;
     Ok(())
 }
 
@@ -221,7 +226,8 @@ impl Prefix {
         cache::complete(&mark, || {
             let work = work_dir(&self.0)?;
             let what = "Downloading what a window of the engine needs (about 60 MB, once)";
-            let archives = PrivateApt::new(work.path())?.download(&[WINDOW_PACKAGE], what)?;
+            let apt = PrivateApt::new(work.path(), &ARCHITECTURES)?;
+            let archives = apt.download(&[WINDOW_PACKAGE], what)?;
             unpack(&archives, &self.0)?;
             self.link_libraries()?;
             fs::create_dir(&mark).with_context(|| format!("cannot create {}", mark.display()))
@@ -252,8 +258,8 @@ impl Prefix {
         cache::complete(&templates, || {
             let work = work_dir(&self.0)?;
             let what = "Downloading the export templates (about 40 MB, once)";
-            let archives =
-                PrivateApt::new(work.path())?.download_alone(&TEMPLATE_PACKAGES, what)?;
+            let archives = PrivateApt::new(work.path(), &ARCHITECTURES)?
+                .download_alone(&TEMPLATE_PACKAGES, what)?;
             unpack(&archives, &templates)?;
             for package in TEMPLATE_PACKAGES {
                 self.patch(self, &templates.join("usr/bin").join(package))?;
@@ -310,18 +316,24 @@ impl Prefix {
     fn write_wrapper(&self, home: &Prefix) -> Result<()> {
         let program = self.program();
         fs::rename(&program, program.with_added_extension("bin"))?;
-        let text = format!(
-            "#!/bin/sh\nexec '{}' --library-path '{}' '{}' \"$@\"\n",
+        let command = format!(
+            "'{}' --library-path '{}' '{}'",
             home.loader().display(),
             home.library_path(),
             home.program().with_added_extension("bin").display(),
         );
-        fs::write(&program, text)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-        }
-        Ok(())
+        write_script(&program, &command)
     }
+}
+
+/// Writes a script that starts a program out of packages with what it needs.
+pub(crate) fn write_script(path: &Path, command: &str) -> Result<()> {
+    fs::write(path, format!("#!/bin/sh\nexec {command} \"$@\"\n"))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
