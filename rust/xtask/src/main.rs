@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod cargo;
 mod debian;
+mod debian_rust;
 mod demo;
 mod display;
 mod editor;

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use super::openssl;
 use crate::python::{self, Environment};
-use crate::{cargo, process, workspace};
+use crate::{cargo, debian_rust, process, workspace};
 
 /// The newest glibc that a Linux library may need: the engine's own builds do not run on an older one.
 pub(crate) const GLIBC: (u16, u16) = (2, 28);
@@ -131,6 +131,9 @@ impl Target {
             Self::LinuxX86_64 | Self::LinuxArm64 => {
                 openssl::build(triple)?.set(&mut command, triple);
                 zig()?.lead_path_of(&mut command)?;
+                if self == Self::LinuxArm64 {
+                    debian_rust::let_compile_for_arm64(&mut command)?;
+                }
                 command.arg("zigbuild");
                 target = format!("{triple}.{}.{}", GLIBC.0, GLIBC.1);
             }
