@@ -86,6 +86,11 @@ impl Engine {
         );
     }
 
+    /// One that is known to run.
+    pub(crate) fn at(program: PathBuf) -> Self {
+        Self { program, package: None }
+    }
+
     /// What to run: a path, or a name on PATH.
     pub(crate) fn program(&self) -> &Path {
         &self.program

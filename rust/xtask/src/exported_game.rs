@@ -6,7 +6,7 @@
 //! 3. the exported program runs as server and as client, in an empty directory and an empty
 //!    environment, and both have to end by themselves once they have talked.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::engine::Engine;
 use crate::output::Counts;
 use crate::process::{self, Line, Run, Running, Stream, describe};
-use crate::workspace;
+use crate::{package, workspace};
 
 /// How long an export may take, and an exchange.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -34,7 +34,6 @@ const PROJECT: &str = "config_version=5\n\n[application]\n\nconfig/name=\"A Game
                        run/main_scene=\"res://game.tscn\"\nrun/flush_stdout_on_print=true\n\
                        config/features=PackedStringArray(\"4.3\")\n";
 const PRESET: &str = "Linux";
-const PROGRAM: &str = "game.x86_64";
 
 /// What the client would log its keys into.
 const KEYS: &str = "keys.log";
@@ -54,19 +53,39 @@ impl Kind {
     }
 }
 
+/// For whom a game is exported, and what runs it.
+pub(crate) struct Player {
+    /// As the engine calls it.
+    pub(crate) architecture: &'static str,
+    /// The folder of the export templates, unless the engine has its own.
+    pub(crate) templates: Option<PathBuf>,
+    /// Runs the exported program.
+    pub(crate) command: Box<dyn Fn(&Path) -> Command>,
+}
+
 /// Exports the game with the package in `archive`, and plays it: one test for each kind.
 pub(crate) fn check(engine: &Engine, archive: &Path) -> Result<Counts> {
+    let player = Player {
+        architecture: "x86_64",
+        templates: engine.templates()?,
+        command: Box::new(|program| Command::new(program)),
+    };
+    check_on(&player, engine, archive)
+}
+
+/// The same for another player than this machine.
+pub(crate) fn check_on(player: &Player, engine: &Engine, archive: &Path) -> Result<Counts> {
     let all = workspace::target_dir()?.join("exported-game");
     fs::create_dir_all(&all).with_context(|| format!("cannot create {}", all.display()))?;
     let work = tempfile::Builder::new().prefix("run-").tempdir_in(&all)?;
     let project = work.path().join("project");
-    make_project(&project, engine.templates()?, archive)?;
+    make_project(&project, player, archive)?;
     import(engine, &project)?;
 
     let mut counts = Counts::default();
     for kind in [Kind::Release, Kind::Debug] {
-        let outcome = export(engine, &project, &work.path().join(kind.name()), kind)
-            .and_then(|program| play(&program, &work.path().join("elsewhere"), kind));
+        let outcome = export(player, engine, &project, &work.path().join(kind.name()), kind)
+            .and_then(|program| play(player, &program, &work.path().join("elsewhere"), kind));
         if let Err(error) = &outcome {
             println!("   The game that was exported for {} failed: {error:#}", kind.name());
         }
@@ -75,9 +94,8 @@ pub(crate) fn check(engine: &Engine, archive: &Path) -> Result<Counts> {
     Ok(counts)
 }
 
-fn make_project(project: &Path, templates: Option<PathBuf>, archive: &Path) -> Result<()> {
-    let file = File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
-    zip::ZipArchive::new(file)?.extract(project).context("the package cannot be unpacked")?;
+fn make_project(project: &Path, player: &Player, archive: &Path) -> Result<()> {
+    package::unpack(archive, project)?;
     for name in ["game.gd", "game.tscn"] {
         fs::copy(workspace::root().join(GAME).join(name), project.join(name))?;
     }
@@ -91,9 +109,10 @@ fn make_project(project: &Path, templates: Option<PathBuf>, archive: &Path) -> R
     let mut preset = format!(
         "[preset.0]\n\nname=\"{PRESET}\"\nplatform=\"Linux\"\nrunnable=true\n\
          export_filter=\"all_resources\"\ninclude_filter=\"\"\nexclude_filter=\"\"\nexport_path=\"\"\n\n[preset.0.options]\n\n\
-         binary_format/embed_pck=false\nbinary_format/architecture=\"x86_64\"\n",
+         binary_format/embed_pck=false\nbinary_format/architecture=\"{}\"\n",
+        player.architecture,
     );
-    if let Some(folder) = templates {
+    if let Some(folder) = &player.templates {
         for kind in [Kind::Release, Kind::Debug].map(Kind::name) {
             let program = folder.join(format!("godot-template-{kind}"));
             preset += &format!("custom_template/{kind}=\"{}\"\n", program.display());
@@ -119,9 +138,15 @@ fn import(engine: &Engine, project: &Path) -> Result<()> {
     Ok(())
 }
 
-fn export(engine: &Engine, project: &Path, to: &Path, kind: Kind) -> Result<PathBuf> {
+fn export(
+    player: &Player,
+    engine: &Engine,
+    project: &Path,
+    to: &Path,
+    kind: Kind,
+) -> Result<PathBuf> {
     fs::create_dir_all(to)?;
-    let program = to.join(PROGRAM);
+    let program = to.join(format!("game.{}", player.architecture));
     let mut command = engine.headless("export")?;
     command.arg("--path").arg(project);
     command.args([&format!("--export-{}", kind.name()), PRESET]).arg(&program);
@@ -135,12 +160,12 @@ fn export(engine: &Engine, project: &Path, to: &Path, kind: Kind) -> Result<Path
 }
 
 /// Has the exported program talk to itself.
-fn play(program: &Path, elsewhere: &Path, kind: Kind) -> Result<()> {
+fn play(player: &Player, program: &Path, elsewhere: &Path, kind: Kind) -> Result<()> {
     let port = free_port()?.to_string();
     let command = |side: &str| -> Result<Command> {
         let directory = elsewhere.join(kind.name()).join(side);
         fs::create_dir_all(&directory)?;
-        let mut command = Command::new(program);
+        let mut command = (player.command)(program);
         let keys = directory.join(KEYS);
         command.env_clear().current_dir(directory);
         command.args(["--headless", "--", side, &port]).arg(keys);

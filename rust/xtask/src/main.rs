@@ -1,5 +1,6 @@
 //! The project's commands. `cargo xtask help` lists them.
 
+mod arm64;
 mod audit;
 mod bench;
 mod build;
@@ -10,6 +11,7 @@ mod debian_rust;
 mod demo;
 mod display;
 mod editor;
+mod emulated_engine;
 mod engine;
 mod engine_api;
 mod engine_package;
@@ -99,6 +101,12 @@ enum Command {
     },
     /// Takes the pictures in docs/images anew
     Screenshots,
+    /// Packs the addon for Linux, and runs what it has for arm64 in an emulator
+    Arm64 {
+        /// Of the tests inside the engine, only those whose name contains it
+        #[arg(value_name = "FILTER")]
+        filter: Option<String>,
+    },
     /// Runs the checks that need more tools
     Audit {
         /// Only those whose title contains this
@@ -124,6 +132,7 @@ fn main() -> ExitCode {
         Command::Reference { check } => reference::run(check),
         Command::Screenshots => screenshots::run(),
         Command::Audit { step } => audit::run(step),
+        Command::Arm64 { filter } => arm64::run(filter.as_deref()),
         Command::Tidy => tidy::run(),
     };
     result.unwrap_or_else(|error| {

@@ -8,7 +8,7 @@
 //! 4. all of it goes into an archive that has the same bytes whenever it is made of the same commit.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use crate::engine::Engine;
 use crate::stage::{self, Files};
@@ -76,16 +76,26 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds a package for this machine; returns the archive.
-pub(crate) fn for_this_machine() -> Result<PathBuf> {
-    let targets = vec![Target::LinuxX86_64];
-    run(&Options { targets, only_libraries: false, libraries: None, play: false })?;
+/// Builds a package; returns the archive.
+pub(crate) fn for_targets(targets: &[Target]) -> Result<PathBuf> {
+    run(&Options {
+        targets: targets.to_vec(),
+        only_libraries: false,
+        libraries: None,
+        play: false,
+    })?;
     archive()
 }
 
 /// The library in such a package that the editor loads.
 pub(crate) fn debug_library() -> Result<PathBuf> {
     Ok(dist()?.join("bin").join(Target::LinuxX86_64.file(Kind::Debug)))
+}
+
+/// Puts what is in the archive into a project.
+pub(crate) fn unpack(archive: &Path, project: &Path) -> Result<()> {
+    let file = File::open(archive).with_context(|| format!("cannot open {}", archive.display()))?;
+    ZipArchive::new(file)?.extract(project).context("the package cannot be unpacked")
 }
 
 /// A library, built and named.

@@ -148,7 +148,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Enters the addon in the list that the engine reads at start. The editor does so when it scans
 /// a project; an engine that has never been opened as an editor would load nothing.
-fn list_extension(project: &Path) -> Result<()> {
+pub(crate) fn list_extension(project: &Path) -> Result<()> {
     let path = project.join(".godot/extension_list.cfg");
     let mut text = fs::read_to_string(&path).unwrap_or_default();
     if text.lines().any(|line| line.trim() == EXTENSION) {

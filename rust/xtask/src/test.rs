@@ -106,20 +106,29 @@ fn test_results(output: &str) -> Counts {
 
 /// The tests inside the engine with what is staged, or those of them whose names contain `filter`.
 pub(crate) fn engine_tests(filter: Option<&str>) -> Result<Counts> {
+    engine_tests_in(&Engine::find()?, &workspace::godot_project(), filter, ENGINE_LIMIT)
+}
+
+/// The tests in a project, run by an engine within a time limit.
+pub(crate) fn engine_tests_in(
+    engine: &Engine,
+    project: &Path,
+    filter: Option<&str>,
+    limit: Duration,
+) -> Result<Counts> {
     install_peers()?;
-    let engine = Engine::find()?;
     // A folder for this run alone: another one at the same time makes its own.
     let all = workspace::target_dir()?.join("test-pki");
     std::fs::create_dir_all(&all).with_context(|| format!("cannot create {}", all.display()))?;
     let pki = tempfile::Builder::new().prefix("run-").tempdir_in(&all)?;
     test_pki::write_all(pki.path()).context("the certificates for the tests cannot be written")?;
 
-    let mut command = test_command(&engine, pki.path(), &build::netsim()?)?;
+    let mut command = test_command(engine, project, pki.path(), &build::netsim()?)?;
     command.args(filter);
-    let how = Run { label: None, live: true, limit: Some(ENGINE_LIMIT) };
+    let how = Run { label: None, live: true, limit: Some(limit) };
     let finished = process::run(&mut command, how)?;
     let Some(status) = finished.status else {
-        bail!("the engine did not finish within {} s and was ended", ENGINE_LIMIT.as_secs());
+        bail!("the engine did not finish within {} s and was ended", limit.as_secs());
     };
     let Some(counts) = engine_result(&finished.stdout()) else {
         bail!("the engine {} and printed no result", describe(status));
@@ -130,11 +139,11 @@ pub(crate) fn engine_tests(filter: Option<&str>) -> Result<Counts> {
     Ok(counts)
 }
 
-fn test_command(engine: &Engine, pki: &Path, netsim: &Path) -> Result<Command> {
+fn test_command(engine: &Engine, project: &Path, pki: &Path, netsim: &Path) -> Result<Command> {
     let mut command = engine.headless("test")?;
     command
         .arg("--path")
-        .arg(workspace::godot_project())
+        .arg(project)
         .args(["--", "--test"])
         .env("DTLS_TEST_PKI", pki)
         .env("DTLS_TEST_NETSIM", netsim)
