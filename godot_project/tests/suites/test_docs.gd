@@ -4,6 +4,7 @@ extends "res://tests/support/program_suite.gd"
 
 const GameProject := preload("res://tests/support/game_project.gd")
 const Errors := preload("res://tests/docs/errors.gd")
+const DocsMonitors := preload("res://tests/docs/monitors.gd")
 const Migration := preload("res://tests/docs/migration.gd")
 const HelpOptions := preload("res://tests/docs/help_options.gd")
 const HelpCrypto := preload("res://tests/docs/help_crypto.gd")
@@ -88,6 +89,19 @@ func test_help_of_options_and_crypto() -> void:
 func test_editor() -> void:
 	equal(project.make_the_dialog_s_files(OS.get_environment("DTLS_TEST_ENGINE")), OK)
 	wait_for_output(play("res://tests/docs/editor.gd"), "setup: OK\n")
+
+
+func test_monitors() -> void:
+	network.listen()
+	var docs := DocsMonitors.new()
+	network.server = docs.dtls
+	equal(docs.connections(), 0)
+	equal(docs.dtls.setup(Pki.key("server"), Pki.certificate("server")), OK)
+	var client := network.add_client()
+	var peer := client.dtls as PacketPeerDTLSOpenSSL
+	equal(peer.connect_to_peer(client.udp, false), OK)
+	completed(client)
+	equal(docs.connections(), 1)
 
 
 func test_tutorial() -> void:
