@@ -3,6 +3,9 @@
 ## exports as a dedicated server.
 ##
 ## The files are left out, too: the engine goes on with an export that has failed like this.
+##
+## Fails as well what would be a game without the addon's classes, since there is no library for
+## where it is to run. Of this the engine only warns.
 @tool
 extends EditorExportPlugin
 
@@ -28,6 +31,11 @@ const MESSAGE := (
 	+ ' preset the feature "dedicated_server".'
 )
 
+const NO_LIBRARY := (
+	"The addon has no library for this export: the game would start without its classes. There are"
+	+ " libraries for %s."
+)
+
 var _has_found := false
 ## A private key in PEM, also inside a string of a script.
 var _pem := RegEx.create_from_string(
@@ -41,10 +49,18 @@ func _get_name() -> String:
 	return "DTLSExportCheck"
 
 
-func _export_begin(
-	_features: PackedStringArray, _is_debug: bool, _path: String, _flags: int
-) -> void:
+func _export_begin(features: PackedStringArray, _is_debug: bool, path: String, _flags: int) -> void:
 	_has_found = false
+	# A pack has no libraries: they are put beside the program by hand.
+	var extension := path.get_extension().to_lower()
+	if extension == "pck" or (extension == "zip" and not features.has("macos")):
+		return
+	var libraries := _libraries()
+	for tags in libraries:
+		if Array(tags.split(".")).all(features.has):
+			return
+	_has_found = true
+	_report(NO_LIBRARY % ", ".join(libraries))
 
 
 func _export_file(path: String, _type: String, features: PackedStringArray) -> void:
@@ -74,6 +90,15 @@ func _is_exported_as_server() -> bool:
 		return false
 	@warning_ignore("unsafe_method_access")
 	return call(&"get_export_preset").is_dedicated_server()
+
+
+## What there are libraries for, as feature tags with dots between them.
+func _libraries() -> PackedStringArray:
+	var manifest := ConfigFile.new()
+	var folder: String = (get_script() as Script).resource_path.get_base_dir()
+	if manifest.load(folder.path_join("dtls.gdextension")) != OK:
+		return []
+	return manifest.get_section_keys("libraries")
 
 
 ## The secret that a file has in it, in words, or nothing.

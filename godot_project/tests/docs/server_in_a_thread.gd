@@ -1,5 +1,7 @@
 extends Node
 
+const ALIVE := [PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING, PacketPeerDTLSOpenSSL.STATUS_CONNECTED]
+
 var udp := UDPServer.new()
 var dtls := DTLSServerOpenSSL.new()
 var peers: Array[PacketPeerDTLSOpenSSL] = []
@@ -21,10 +23,12 @@ func serve() -> void:
 			var peer := dtls.take_connection(udp.take_connection())
 			if peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
 				peers.append(peer)
-		for peer in peers:
+		for peer: PacketPeerDTLSOpenSSL in peers.duplicate():
 			peer.poll()
 			while peer.get_available_packet_count() > 0:
 				handle.call_deferred(peer.get_packet())
+			if not peer.get_status() in ALIVE:
+				peers.erase(peer)
 		OS.delay_msec(1)
 
 

@@ -281,6 +281,18 @@ func test_an_export_as_a_dedicated_server_is_given_its_key() -> void:
 	check(pack.holds(Pki.text("server.key").get_slice("\n", 1)), "the key is exported")
 
 
+## Staged for the tests is the library for debugging, and no other.
+func test_an_export_without_a_library_fails() -> void:
+	var preset := PRESET % "" + 'custom_template/release="/bin/true"\n'
+	write("export_presets.cfg", preset)
+	var path := _project + "export.x86_64"
+	var output := run(["--export-release", "Linux", path], 1)
+	contains(output, "The addon has no library for this export")
+	contains(output, "There are libraries for linux.debug.x86_64.")
+	output = run(["--export-debug", "Linux", path], 0)
+	check(not "no library" in output, "with a library it is exported")
+
+
 func test_the_plugin_can_be_switched_off() -> void:
 	write("server.key", Pki.text("server.key"))
 	enable([])

@@ -1,5 +1,6 @@
 //! The package in somebody's hands: a game of a few lines, in a project that has nothing but the
-//! package, is exported and run on a machine that has nothing.
+//! package, is exported and played. Debian's templates run with the libraries that came with the engine;
+//! nothing else of this machine is there for the game.
 //!
 //! 1. the archive is unpacked into an empty project, beside the game and its certificates;
 //! 2. the engine exports it, as players get it and for debugging, with Debian's export templates;
@@ -135,6 +136,8 @@ fn import(engine: &Engine, project: &Path) -> Result<()> {
     if !status.success() {
         println!("   The first import of the project {}, see godot#111048.", describe(status));
     }
+    let list = project.join(".godot/extension_list.cfg");
+    ensure!(list.is_file(), "the import did not find the addon:\n{}", finished.text());
     Ok(())
 }
 

@@ -65,10 +65,12 @@ pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
 pub(crate) fn addon(libraries: &[(String, PathBuf)]) -> Result<Files> {
     let read =
         |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let source = workspace::root().join("addons/dtls");
     let mut files = Files::new();
-    for path in files_below(&source)? {
-        files.insert(path.strip_prefix(&source)?.to_path_buf(), read(&path)?);
+    // What git ignores is no part of it.
+    for file in workspace::files()? {
+        if let Some(relative) = file.strip_prefix("addons/dtls/") {
+            files.insert(relative.into(), read(&workspace::root().join(&file))?);
+        }
     }
     for (name, path) in libraries {
         files.insert(Path::new("bin").join(name), read(path)?);

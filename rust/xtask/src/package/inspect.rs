@@ -8,12 +8,13 @@ use object::elf::{self, FileHeader64};
 use object::endian::LittleEndian;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
 use object::read::macho::{FatArch, MachOFatFile32};
-use object::{Object, ObjectSection};
+use object::{Architecture, Object, ObjectSection};
 
 use super::Target;
 use super::target::GLIBC;
 
-/// The most that a library may have, in bytes.
+/// The most that a library for Linux may have, in bytes. What the others come to, nobody has measured: they
+/// have all of OpenSSL.
 const LARGEST: usize = 6_000_000;
 
 /// The one function that the engine calls, as `entry_symbol` in the manifest. In Mach-O, C's names begin
@@ -50,17 +51,15 @@ impl fmt::Display for Summary {
 
 /// Looks at a library; an error says why it cannot be shipped.
 pub(super) fn library(target: Target, bytes: &[u8]) -> Result<Summary> {
-    ensure!(bytes.len() <= LARGEST, "it has {} bytes; {LARGEST} is the most", bytes.len());
+    let is_small = bytes.len() <= LARGEST || target.parts().0 != "linux";
+    ensure!(is_small, "it has {} bytes; {LARGEST} is the most", bytes.len());
     let has_assembly = bytes.windows(ASSEMBLY.len()).any(|window| window == ASSEMBLY);
     ensure!(has_assembly, "OpenSSL was built without its assembly");
     let mut summary = match target {
         Target::LinuxX86_64 | Target::LinuxArm64 | Target::AndroidArm64 | Target::AndroidX86_64 => {
             elf(target, bytes)?
         }
-        Target::WindowsX86_64 => {
-            let file = object::File::parse(bytes)?;
-            of_file(&file)?
-        }
+        Target::WindowsX86_64 => of_file(&object::File::parse(bytes)?, &[Architecture::X86_64])?,
         Target::MacosUniversal => macos(bytes)?,
     };
     summary.size = bytes.len();
@@ -113,7 +112,11 @@ fn elf(target: Target, bytes: &[u8]) -> Result<Summary> {
     if let Some(section) = debugging {
         bail!("it is not stripped: it has a section {}", section.name()?);
     }
-    let mut summary = of_file(&object::File::Elf64(ElfFile64::parse(bytes)?))?;
+    let architecture = match target.parts().1 {
+        "arm64" => Architecture::Aarch64,
+        _ => Architecture::X86_64,
+    };
+    let mut summary = of_file(&object::File::Elf64(ElfFile64::parse(bytes)?), &[architecture])?;
     match target.parts().0 {
         "android" => {
             for segment in file.elf_program_headers() {
@@ -157,21 +160,25 @@ fn glibc_version(name: &str) -> Option<(u16, u16)> {
 
 fn macos(bytes: &[u8]) -> Result<Summary> {
     let fat = MachOFatFile32::parse(bytes).context("it is for one processor only")?;
-    ensure!(fat.arches().len() == 2, "it is for {} processors", fat.arches().len());
+    let mut wanted = vec![Architecture::Aarch64, Architecture::X86_64];
     let mut summary: Option<Summary> = None;
     for arch in fat.arches() {
         let file = object::File::parse(arch.data(bytes)?)?;
-        let of_arch = of_file(&file)?;
+        let of_arch = of_file(&file, &wanted)?;
+        wanted.retain(|architecture| *architecture != file.architecture());
         match &mut summary {
             Some(summary) => summary.needs.extend(of_arch.needs),
             None => summary = Some(of_arch),
         }
     }
+    ensure!(wanted.is_empty(), "it is not for {wanted:?}");
     summary.context("it is for no processor")
 }
 
-/// What every format has: what it takes from libraries, by their names, and what it shows.
-fn of_file(file: &object::File<'_>) -> Result<Summary> {
+/// What every format has: whom it is for, what it takes from libraries, by their names, and what it shows.
+fn of_file(file: &object::File<'_>, wanted: &[Architecture]) -> Result<Summary> {
+    let architecture = file.architecture();
+    ensure!(wanted.contains(&architecture), "it is for {architecture:?}, not for {wanted:?}");
     let mut exports = BTreeSet::new();
     for export in file.exports()? {
         let export = export?;

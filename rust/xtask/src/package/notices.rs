@@ -138,7 +138,7 @@ fn third_party(triples: &[&str], sources: &[Source]) -> Result<String> {
 
 fn rust_standard_library() -> Result<Vec<u8>> {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output();
-    let output = output.context("cannot run rustc")?;
+    let output = output.ok().filter(|it| it.status.success()).context("rustc does not run")?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     let file = sysroot.join("share/doc/rust/COPYRIGHT-library.html");
     fs::read(&file).with_context(|| format!("Rust came without its licences: {}", file.display()))
@@ -178,7 +178,27 @@ fn sbom(triples: &[&str], sources: &[Source]) -> Result<String> {
     let mut sbom: Value = serde_json::from_str(&text).context("cargo cyclonedx wrote no JSON")?;
     let components = sbom["components"].as_array_mut().context("the list has no components")?;
     components.extend(sources.iter().map(Source::component));
+    components.push(rust_component()?);
     Ok(serde_json::to_string_pretty(&sbom)? + "\n")
+}
+
+/// Rust's standard library, which has no manifest that anyone could look into.
+fn rust_component() -> Result<Value> {
+    let output = Command::new("rustc").arg("--version").output();
+    let output = output.ok().filter(|it| it.status.success()).context("rustc does not run")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // `rustc 1.95.0 (59807616e 2026-04-14)`
+    let version = text.split_whitespace().nth(1).context("rustc does not say its version")?;
+    Ok(json!({
+        "type": "library",
+        "bom-ref": format!("rust-std@{version}"),
+        "name": "Rust standard library",
+        "version": version,
+        "scope": "required",
+        "licenses": [{ "expression": "MIT OR Apache-2.0" }],
+        "purl": format!("pkg:generic/rust-std@{version}"),
+        "externalReferences": [{ "type": "website", "url": "https://www.rust-lang.org" }],
+    }))
 }
 
 fn read(path: &Path) -> Result<String> {

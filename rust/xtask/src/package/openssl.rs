@@ -12,7 +12,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::hex;
-use super::target::{GLIBC, zig};
+use super::target::{GLIBC, ZIG, zig};
 use crate::process::succeed_quietly;
 use crate::{stage, workspace};
 
@@ -111,7 +111,7 @@ impl OpenSsl {
 /// Builds it, unless this very one has been built already.
 pub(super) fn build(triple: &str) -> Result<OpenSsl> {
     let source = workspace::package("openssl-src")?;
-    let recipe = format!("{} {GLIBC:?} {OPTIONS:?} {FLAGS:?}", source.version);
+    let recipe = format!("{} {ZIG:?} {GLIBC:?} {OPTIONS:?} {FLAGS:?}", source.version);
     // Another recipe is another folder: cargo sees a change of the path and not of what is there.
     let name = format!("{triple}-{}", &hex(recipe.as_bytes())[..8]);
     let dir = workspace::target_dir()?.join("openssl").join(name);

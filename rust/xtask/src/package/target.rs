@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use super::openssl;
 use crate::python::{self, Environment};
-use crate::{cargo, debian_rust, process, workspace};
+use crate::{cargo, debian_rust, engine_api, process, workspace};
 
 /// The newest glibc that a Linux library may need: the engine's own builds do not run on an older one.
 pub(crate) const GLIBC: (u16, u16) = (2, 28);
@@ -20,7 +20,7 @@ pub(crate) const GLIBC: (u16, u16) = (2, 28);
 const ANDROID_API: u32 = 24;
 
 /// Programs out of a Python package each, so that no machine has to have them.
-const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
+pub(super) const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
 
 /// A platform, named as `--target` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -154,10 +154,16 @@ impl Target {
                 flags.push("-Clink-arg=-Wl,-z,max-page-size=16384".to_owned());
             }
         }
+        for (name, _) in env::vars_os() {
+            if name.to_str().is_some_and(decides_how_it_is_compiled) {
+                command.env_remove(&name);
+            }
+        }
         command
             .args(["--package", "dtls-godot", "--lib", "--locked", "--target", &target])
             .args(["--profile", kind.profile()])
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+            .env("GODOT4_GDEXTENSION_JSON", workspace::root().join(engine_api::FILE))
             .env("SOURCE_DATE_EPOCH", workspace::commit_time()?.to_string());
         let label = format!("Building the {} library for {self}", kind.name());
         process::succeed_quietly(&mut command, &label)?;
@@ -172,6 +178,16 @@ impl Target {
         }
         Ok(built)
     }
+}
+
+/// Whether a variable of the developer's environment would change what is built. Those that say where a
+/// compiler is have to stay.
+fn decides_how_it_is_compiled(name: &str) -> bool {
+    const PARTS: [&str; 4] = ["CFLAGS", "CPPFLAGS", "CXXFLAGS", "LDFLAGS"];
+    PARTS.iter().any(|part| name.contains(part))
+        || name.starts_with("CARGO_PROFILE_")
+        || name.starts_with("OPENSSL_")
+        || name == "RUSTC_WRAPPER"
 }
 
 /// Where zig and cargo-zigbuild are.
@@ -267,6 +283,17 @@ mod tests {
         for target in Target::value_variants() {
             let value = target.to_possible_value().expect("none is hidden");
             assert_eq!(value.get_name(), target.to_string());
+        }
+    }
+
+    #[test]
+    fn flags_of_the_developer_go_and_compilers_stay() {
+        for name in ["CFLAGS", "TARGET_CFLAGS", "CFLAGS_x86_64_unknown_linux_gnu", "RUSTC_WRAPPER"]
+        {
+            assert!(decides_how_it_is_compiled(name), "{name}");
+        }
+        for name in ["PATH", "CARGO_HOME", "ANDROID_NDK_HOME", "CC_aarch64_linux_android"] {
+            assert!(!decides_how_it_is_compiled(name), "{name}");
         }
     }
 
