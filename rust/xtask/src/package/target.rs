@@ -22,6 +22,10 @@ const ANDROID_API: u32 = 24;
 /// Programs out of a Python package each, so that no machine has to have them.
 pub(super) const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
 
+/// What takes the hour of the build out of mimalloc. Compilers take it from `SOURCE_DATE_EPOCH` too, but zig
+/// gives an object out of its cache that was made with another one.
+const NO_CLOCK: &str = "-Wno-builtin-macro-redefined -D__DATE__=\"-\" -D__TIME__=\"-\"";
+
 /// A platform, named as `--target` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Target {
@@ -125,11 +129,17 @@ impl Target {
 
     fn build_for(self, triple: &str, kind: Kind) -> Result<PathBuf> {
         let mut command = cargo::command();
+        for (name, _) in env::vars_os() {
+            if name.to_str().is_some_and(decides_how_it_is_compiled) {
+                command.env_remove(&name);
+            }
+        }
         let mut flags = remapped_paths()?;
         let mut target = triple.to_owned();
         match self {
             Self::LinuxX86_64 | Self::LinuxArm64 => {
                 openssl::build(triple)?.set(&mut command, triple);
+                command.env(format!("CFLAGS_{}", triple.replace('-', "_")), NO_CLOCK);
                 zig()?.lead_path_of(&mut command)?;
                 if self == Self::LinuxArm64 {
                     debian_rust::let_compile_for_arm64(&mut command)?;
@@ -154,17 +164,11 @@ impl Target {
                 flags.push("-Clink-arg=-Wl,-z,max-page-size=16384".to_owned());
             }
         }
-        for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(decides_how_it_is_compiled) {
-                command.env_remove(&name);
-            }
-        }
         command
             .args(["--package", "dtls-godot", "--lib", "--locked", "--target", &target])
             .args(["--profile", kind.profile()])
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-            .env("GODOT4_GDEXTENSION_JSON", workspace::root().join(engine_api::FILE))
-            .env("SOURCE_DATE_EPOCH", workspace::commit_time()?.to_string());
+            .env("GODOT4_GDEXTENSION_JSON", workspace::root().join(engine_api::FILE));
         let label = format!("Building the {} library for {self}", kind.name());
         process::succeed_quietly(&mut command, &label)?;
         let name = match self {
