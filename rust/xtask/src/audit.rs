@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::engine::Engine;
@@ -38,6 +38,7 @@ pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
     });
     if let Some(archive) = archive {
         steps.step("exported game", || exported_game::check(&Engine::find()?, &archive));
+        steps.step("package once more", || package_once_more(&archive));
         // It has another compiler, another OpenSSL and other flags than what `cargo xtask test` runs.
         steps.step("engine tests of the package", || {
             stage::stage(&workspace::godot_project(), &package::debug_library()?, false)?;
@@ -46,6 +47,29 @@ pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
     }
     steps.step("editor", editor::check);
     Ok(steps.finish())
+}
+
+/// Whether the same commit gives the same bytes: in another folder, with nothing built before, and without
+/// what zig remembers.
+fn package_once_more(archive: &Path) -> Result<Counts> {
+    ensure!(workspace::is_clean()?, "what is in no commit is not in the other package: commit it");
+    let dir = tempfile::tempdir_in(workspace::target_dir()?)?;
+    let clone = dir.path().join("elsewhere");
+    let mut git = Command::new("git");
+    git.args(["clone", "--quiet"]).arg(workspace::root()).arg(&clone);
+    succeed_quietly(&mut git, "Cloning")?;
+    let mut command = cargo::command();
+    command
+        .current_dir(&clone)
+        .args(["xtask", "package"])
+        .env("CARGO_TARGET_DIR", clone.join("target"))
+        .env("ZIG_GLOBAL_CACHE_DIR", dir.path().join("zig"));
+    succeed_quietly(&mut command, "Packing once more")?;
+    let name = archive.file_name().context("an archive has a name")?;
+    let other = clone.join("target/dist").join(name);
+    let is_same = fs::read(archive)? == fs::read(&other)?;
+    println!("   It has {} bytes.", if is_same { "the same" } else { "OTHER" });
+    Ok(Counts::check(is_same))
 }
 
 /// Bans, licences and sources, as deny.toml has them.
