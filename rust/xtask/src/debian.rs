@@ -15,6 +15,11 @@ pub(crate) fn is_debian() -> bool {
     os_release().get("ID").is_some_and(|id| id == "debian") && on_path("apt-get")
 }
 
+/// Whether programs out of Debian's packages for x86_64 can be fetched, and run.
+pub(crate) fn can_run_packages() -> bool {
+    is_debian() && cfg!(all(target_os = "linux", target_arch = "x86_64"))
+}
+
 /// The machine's release by its code name, where it says so.
 pub(crate) fn codename() -> Option<String> {
     os_release().remove("VERSION_CODENAME")

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::engine_package::{PrivateApt, unpack, work_dir, write_script};
+use crate::engine_package::{LIBRARIES, PrivateApt, unpack, work_dir, write_script};
 use crate::{cache, cargo, debian, process};
 
 /// Counts up when what is fetched changes, so that an older one is not taken for it.
@@ -21,7 +21,6 @@ const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 /// Brings the compiler's libraries along.
 const LIBRARY: &str = "libstd-rust-dev";
 const COMPILER: [&str; 2] = ["rustc", "libstd-rust-dev:arm64"];
-const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 const TRIPLE: &str = "aarch64-unknown-linux-gnu";
 
@@ -32,7 +31,7 @@ pub(crate) fn let_compile_for_arm64(command: &mut Command) -> Result<()> {
     if has_standard_library(Path::new(&own)) {
         return Ok(());
     }
-    if !debian::is_debian() || !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+    if !debian::can_run_packages() {
         bail!("please run `rustup target add {TRIPLE}`, then this again");
     }
     command.env("RUSTC", install()?);

@@ -26,7 +26,7 @@ pub(crate) struct EmulatedEngine(PathBuf);
 impl EmulatedEngine {
     /// The packages are downloaded on the first call.
     pub(crate) fn install() -> Result<Self> {
-        if !debian::is_debian() || !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        if !debian::can_run_packages() {
             bail!("the emulated engine comes from Debian's packages, and runs on x86_64 only");
         }
         let engine = Self(cache::dir()?.join(format!("engine-arm64-{RECIPE}")));

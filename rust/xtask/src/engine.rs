@@ -75,7 +75,7 @@ impl Engine {
                 Err(error) => too_old += &format!(" ({error:#})"),
             }
         }
-        if debian::is_debian() && cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        if debian::can_run_packages() {
             let package = engine_package::install()?;
             return Ok(Self { program: package.program(), package: Some(package) });
         }

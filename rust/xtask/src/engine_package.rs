@@ -31,7 +31,7 @@ const WINDOW_PACKAGE: &str = "libgl1";
 const TEMPLATE_PACKAGES: [&str; 2] = ["godot-template-release", "godot-template-debug"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const ARCHITECTURES: [&str; 1] = ["amd64"];
-const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+pub(crate) const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// The engine's packages. They are downloaded on the first call.
 pub(crate) fn install() -> Result<Prefix> {
@@ -86,12 +86,13 @@ impl PrivateApt {
         }
         // Nothing counts as installed, so everything that is needed is fetched.
         fs::write(dir.join("status"), "")?;
-        Ok(Self { dir: dir.to_path_buf(), architectures })
+        let apt = Self { dir: dir.to_path_buf(), architectures };
+        apt.update()?;
+        Ok(apt)
     }
 
     /// Fetches packages with all that they depend on; returns the files.
     pub(crate) fn download(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
-        self.update()?;
         let mut command = self.apt_get();
         command.args(["-y", "--download-only", "--no-install-recommends", "install"]);
         succeed_quietly(command.args(packages), what)?;
@@ -100,7 +101,6 @@ impl PrivateApt {
 
     /// Fetches packages and nothing else; returns the files.
     pub(crate) fn download_alone(&self, packages: &[&str], what: &str) -> Result<Vec<PathBuf>> {
-        self.update()?;
         let mut command = self.apt_get();
         // It writes into its working directory.
         command.current_dir(self.archives()).arg("download").args(packages);

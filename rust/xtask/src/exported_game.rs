@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::engine::Engine;
 use crate::output::Counts;
+use crate::package::Kind;
 use crate::process::{self, Line, Run, Running, Stream, describe};
 use crate::{package, workspace};
 
@@ -38,21 +39,6 @@ const PRESET: &str = "Linux";
 
 /// What the client would log its keys into.
 const KEYS: &str = "keys.log";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Release,
-    Debug,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Release => "release",
-            Self::Debug => "debug",
-        }
-    }
-}
 
 /// For whom a game is exported, and what runs it.
 pub(crate) struct Player {
@@ -84,7 +70,7 @@ pub(crate) fn check_on(player: &Player, engine: &Engine, archive: &Path) -> Resu
     import(engine, &project)?;
 
     let mut counts = Counts::default();
-    for kind in [Kind::Release, Kind::Debug] {
+    for kind in Kind::ALL {
         let outcome = export(player, engine, &project, &work.path().join(kind.name()), kind)
             .and_then(|program| play(player, &program, &work.path().join("elsewhere"), kind));
         if let Err(error) = &outcome {
@@ -114,7 +100,7 @@ fn make_project(project: &Path, player: &Player, archive: &Path) -> Result<()> {
         player.architecture,
     );
     if let Some(folder) = &player.templates {
-        for kind in [Kind::Release, Kind::Debug].map(Kind::name) {
+        for kind in Kind::ALL.map(Kind::name) {
             let program = folder.join(format!("godot-template-{kind}"));
             preset += &format!("custom_template/{kind}=\"{}\"\n", program.display());
         }

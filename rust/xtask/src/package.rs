@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             .with_context(|| format!("cannot read {}", library.path.display()))?;
         let summary = inspect::library(library.target, &bytes)
             .with_context(|| format!("{} cannot be shipped", library.name))?;
-        println!("{}: {summary}", library.name);
+        println!("{}: {} bytes, {summary}", library.name, bytes.len());
     }
     if !options.only_libraries {
         let archive = pack(&libraries)?;

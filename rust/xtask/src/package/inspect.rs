@@ -33,7 +33,6 @@ const ANDROID_PAGE: u64 = 16 * 1024;
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Summary {
-    size: usize,
     needs: BTreeSet<String>,
     glibc: Option<(u16, u16)>,
 }
@@ -41,7 +40,7 @@ pub(super) struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let needs: Vec<&str> = self.needs.iter().map(String::as_str).collect();
-        write!(f, "{} bytes, needs {}", self.size, needs.join(", "))?;
+        write!(f, "needs {}", needs.join(", "))?;
         if let Some((major, minor)) = self.glibc {
             write!(f, " (symbols up to GLIBC_{major}.{minor})")?;
         }
@@ -55,14 +54,13 @@ pub(super) fn library(target: Target, bytes: &[u8]) -> Result<Summary> {
     ensure!(is_small, "it has {} bytes; {LARGEST} is the most", bytes.len());
     let has_assembly = bytes.windows(ASSEMBLY.len()).any(|window| window == ASSEMBLY);
     ensure!(has_assembly, "OpenSSL was built without its assembly");
-    let mut summary = match target {
+    let summary = match target {
         Target::LinuxX86_64 | Target::LinuxArm64 | Target::AndroidArm64 | Target::AndroidX86_64 => {
             elf(target, bytes)?
         }
         Target::WindowsX86_64 => of_file(&object::File::parse(bytes)?, &[Architecture::X86_64])?,
         Target::MacosUniversal => macos(bytes)?,
     };
-    summary.size = bytes.len();
     for name in &summary.needs {
         ensure!(is_part_of_the_system(target, name), "it needs {name}, which a user may not have");
     }
@@ -197,7 +195,7 @@ fn of_file(file: &object::File<'_>, wanted: &[Architecture]) -> Result<Summary> 
     for library in file.import_libraries()? {
         needs.insert(String::from_utf8_lossy(library?.name()).into_owned());
     }
-    Ok(Summary { size: 0, needs, glibc: None })
+    Ok(Summary { needs, glibc: None })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! their own: OpenSSL and mimalloc, which crates carry as C source, and Rust's standard library.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -137,11 +137,16 @@ fn third_party(triples: &[&str], sources: &[Source]) -> Result<String> {
 }
 
 fn rust_standard_library() -> Result<Vec<u8>> {
-    let output = Command::new("rustc").args(["--print", "sysroot"]).output();
-    let output = output.ok().filter(|it| it.status.success()).context("rustc does not run")?;
-    let sysroot = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    let file = sysroot.join("share/doc/rust/COPYRIGHT-library.html");
+    let file = Path::new(rustc(&["--print", "sysroot"])?.trim())
+        .join("share/doc/rust/COPYRIGHT-library.html");
     fs::read(&file).with_context(|| format!("Rust came without its licences: {}", file.display()))
+}
+
+/// What the compiler says of itself.
+fn rustc(args: &[&str]) -> Result<String> {
+    let output = Command::new("rustc").args(args).output();
+    let output = output.ok().filter(|it| it.status.success()).context("rustc does not run")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The list of what is linked in, in CycloneDX's form.
@@ -184,9 +189,7 @@ fn sbom(triples: &[&str], sources: &[Source]) -> Result<String> {
 
 /// Rust's standard library, which has no manifest that anyone could look into.
 fn rust_component() -> Result<Value> {
-    let output = Command::new("rustc").arg("--version").output();
-    let output = output.ok().filter(|it| it.status.success()).context("rustc does not run")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = rustc(&["--version"])?;
     // `rustc 1.95.0 (59807616e 2026-04-14)`
     let version = text.split_whitespace().nth(1).context("rustc does not say its version")?;
     Ok(json!({

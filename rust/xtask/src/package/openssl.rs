@@ -12,7 +12,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::hex;
-use super::target::{GLIBC, ZIG, zig};
+use super::target::{GLIBC, ZIG, without_flags, zig};
 use crate::process::succeed_quietly;
 use crate::{stage, workspace};
 
@@ -129,6 +129,7 @@ pub(super) fn build(triple: &str) -> Result<OpenSsl> {
     let architecture = triple.split('-').next().unwrap_or(triple);
     let run = |program: &str, args: &[String], what: &str| -> Result<()> {
         let mut command = Command::new(program);
+        without_flags(&mut command);
         zig()?.lead_path_of(&mut command)?;
         command
             .current_dir(&work)
@@ -138,10 +139,6 @@ pub(super) fn build(triple: &str) -> Result<OpenSsl> {
             .env("AR", "zig ar")
             .env("RANLIB", "zig ranlib")
             .env("SOURCE_DATE_EPOCH", "0")
-            // What the developer compiles other things with.
-            .env_remove("CFLAGS")
-            .env_remove("CPPFLAGS")
-            .env_remove("LDFLAGS")
             .env_remove("CROSS_COMPILE")
             .env_remove("MAKEFLAGS");
         succeed_quietly(&mut command, &format!("{what} OpenSSL for {triple}"))?;

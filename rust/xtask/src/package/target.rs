@@ -55,7 +55,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 2] = [Self::Debug, Self::Release];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Debug => "debug",
             Self::Release => "release",
@@ -129,11 +129,7 @@ impl Target {
 
     fn build_for(self, triple: &str, kind: Kind) -> Result<PathBuf> {
         let mut command = cargo::command();
-        for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(decides_how_it_is_compiled) {
-                command.env_remove(&name);
-            }
-        }
+        without_flags(&mut command);
         let mut flags = remapped_paths()?;
         let mut target = triple.to_owned();
         match self {
@@ -181,6 +177,15 @@ impl Target {
             bail!("cargo has built no {}", built.display());
         }
         Ok(built)
+    }
+}
+
+/// Takes out of a command's environment what the developer compiles other things with.
+pub(super) fn without_flags(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(decides_how_it_is_compiled) {
+            command.env_remove(&name);
+        }
     }
 }
 
