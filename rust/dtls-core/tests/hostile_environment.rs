@@ -1,9 +1,15 @@
 //! The machine's OpenSSL configuration has no say. Each case runs in a process of its own, since
 //! OpenSSL reads its configuration once.
+//!
+//! Two things keep it out: the OpenSSL that is linked reads none by itself, and `ffi::start` forbids that it
+//! is read. Only the second is this crate's, so both processes ask OpenSSL to read it. To the plain one that
+//! does harm; to ours, it must not.
+#![allow(unsafe_code)]
 
 mod support;
 
 use std::io::Write;
+use std::ptr;
 
 use openssl::ssl::{SslContext, SslMethod};
 use support::link::Link;
@@ -103,9 +109,18 @@ fn openssl_conf_has_no_say() {
     }
 }
 
+/// Asks OpenSSL to read the machine's configuration.
+fn load_configuration() {
+    const OPENSSL_INIT_LOAD_CONFIG: u64 = 0x40;
+    // SAFETY: the null pointer stands for the default settings.
+    unsafe { openssl_sys::OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, ptr::null()) };
+}
+
 /// A handshake and its suite, as this crate does it.
 fn ours() {
     // The certificates that the tests use come from ring, so this crate is the first to OpenSSL.
+    drop(pki::localhost());
+    load_configuration();
     let server = pki::localhost();
     let mut link = Link::established(&server, &pki::verifying());
     link.assert_data_flows();
@@ -128,6 +143,7 @@ fn plain() {
     use openssl::pkey::PKey;
     use openssl::x509::X509;
 
+    load_configuration();
     let context = || SslContext::builder(SslMethod::dtls());
     let rsa = test_pki::Key::FromPem(pki::rsa_key(2048));
     let issued = pki::ROOT.issue(test_pki::Profile::localhost().key(rsa));

@@ -106,7 +106,7 @@ fn workflows() -> Result<Counts> {
 fn documented_names() -> Result<Counts> {
     let dir = workspace::target_dir()?.join("documented-names");
     let api = api_without_our_names(&Engine::find()?, &dir)?;
-    let mut command = cargo::command();
+    let mut command = cargo::with_openssl()?;
     command
         .args(["build", "--package", "dtls-godot"])
         .args(["--no-default-features", "--features", "documented-names"])

@@ -35,7 +35,7 @@ pub(crate) fn library(options: &Options) -> Result<PathBuf> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("the addon can be staged on Linux on x86_64 only, so far");
     }
-    let mut command = cargo::command();
+    let mut command = cargo::with_openssl()?;
     command.args(["build", "--package", "dtls-godot"]);
     if options.release {
         command.arg("--release");
@@ -52,7 +52,7 @@ pub(crate) fn library(options: &Options) -> Result<PathBuf> {
 
 /// Builds the program `netsim`, for the tests inside the engine; returns its path.
 pub(crate) fn netsim() -> Result<PathBuf> {
-    let mut command = cargo::command();
+    let mut command = cargo::with_openssl()?;
     let status = command.args(["build", "--quiet", "--package", "netsim", "--bins"]).status();
     if !status.context("cannot run cargo")?.success() {
         bail!("netsim could not be built; cargo says why above");

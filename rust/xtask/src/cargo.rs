@@ -4,10 +4,10 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::process::{on_path, succeed_quietly};
-use crate::{cache, workspace};
+use crate::{cache, openssl, workspace};
 
 /// A call of cargo at the root of the repository.
 pub(crate) fn command() -> Command {
@@ -15,6 +15,21 @@ pub(crate) fn command() -> Command {
     command.current_dir(workspace::root());
     without_run_variables(&mut command);
     command
+}
+
+/// A call of cargo that builds what links OpenSSL, which is built before if it is not there yet.
+pub(crate) fn with_openssl() -> Result<Command> {
+    openssl::for_development()?;
+    Ok(command())
+}
+
+/// The platform that this machine builds for.
+pub(crate) fn host() -> Result<String> {
+    let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.args(["--print", "host-tuple"]);
+    let output = command.output().context("rustc cannot be run")?;
+    ensure!(output.status.success(), "rustc does not say which platform it builds for");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// A program that cargo installs: the one on PATH, or else one in the cache, built on the first call.
@@ -82,9 +97,28 @@ fn is_run_variable(name: &str) -> bool {
         || name.starts_with("CARGO_PKG_")
 }
 
+/// Takes out of a command's environment what the developer compiles other things with.
+pub(crate) fn without_compiler_flags(command: &mut Command) {
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(decides_how_it_is_compiled) {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// Whether a variable of the developer's environment would change what is built. Those that say where a
+/// compiler is have to stay.
+fn decides_how_it_is_compiled(name: &str) -> bool {
+    const PARTS: [&str; 4] = ["CFLAGS", "CPPFLAGS", "CXXFLAGS", "LDFLAGS"];
+    PARTS.iter().any(|part| name.contains(part))
+        || name.starts_with("CARGO_PROFILE_")
+        || name.starts_with("OPENSSL_")
+        || name == "RUSTC_WRAPPER"
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_run_variable;
+    use super::*;
 
     #[test]
     fn settings_of_the_developer_stay() {
@@ -97,6 +131,17 @@ mod tests {
     fn what_cargo_run_adds_goes() {
         for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_VERSION", "CARGO_BIN_NAME"] {
             assert!(is_run_variable(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn flags_of_the_developer_go_and_compilers_stay() {
+        for name in ["CFLAGS", "TARGET_CFLAGS", "CFLAGS_x86_64_unknown_linux_gnu", "RUSTC_WRAPPER"]
+        {
+            assert!(decides_how_it_is_compiled(name), "{name}");
+        }
+        for name in ["PATH", "CARGO_HOME", "ANDROID_NDK_HOME", "CC_aarch64_linux_android"] {
+            assert!(!decides_how_it_is_compiled(name), "{name}");
         }
     }
 }

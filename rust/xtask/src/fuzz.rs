@@ -2,7 +2,7 @@
 //!
 //! Only stable Rust is needed: rustc passes LLVM's coverage on to our crates, Debian's clang gives it to
 //! OpenSSL, and the crate libfuzzer-sys brings libFuzzer. All of it is built in a directory of its own
-//! below the target directory, so that the OpenSSL of every other build stays as it is.
+//! below the target directory.
 //!
 //! New input is kept in `target/fuzz/corpus/`, where the next run finds it. What of it the repository
 //! should have, libFuzzer chooses: `PROGRAM -merge=1 rust/fuzz/corpus/TARGET target/fuzz/corpus/TARGET`.
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::openssl::{self, Compiler};
 use crate::output::{Counts, Steps};
 use crate::process::{self, Finished, Run, on_path};
 use crate::{cargo, debian, workspace};
@@ -57,11 +58,13 @@ pub(crate) fn check(targets: &[&str], time: Duration) -> Result<Counts> {
 
 /// Builds every target below `dir`; returns where the programs are.
 fn build(dir: &Path) -> Result<PathBuf> {
-    let host = host()?;
+    let host = cargo::host()?;
     let fuzz = workspace::root().join("rust/fuzz");
     let ignored = fuzz.join("uninstrumented.txt");
     let c_flags = format!("{C_COVERAGE} -fsanitize-coverage-ignorelist={}", ignored.display());
     let suffix = host.replace('-', "_");
+    let mut openssl = Compiler::of_this_machine("fuzzed", "clang");
+    openssl.flags.extend(c_flags.split(' ').map(str::to_owned));
     let mut command = cargo::command();
     command
         .args(["build", "--package", "fuzz", "--features", "libfuzzer", "--bins"])
@@ -74,15 +77,9 @@ fn build(dir: &Path) -> Result<PathBuf> {
         .env(format!("CC_{suffix}"), "clang")
         .env(format!("CXX_{suffix}"), "clang++")
         .env(format!("CFLAGS_{suffix}"), c_flags);
-    process::succeed_quietly(&mut command, "Building the fuzzers, with an OpenSSL of their own")?;
+    openssl::build(&host, &openssl)?.set(&mut command, &host);
+    process::succeed_quietly(&mut command, "Building the fuzzers")?;
     Ok(dir.join(host).join("fuzz"))
-}
-
-/// The platform that this machine builds for.
-fn host() -> Result<String> {
-    let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    command.args(["--print", "host-tuple"]);
-    Ok(process::succeed_quietly(&mut command, "Asking rustc")?.stdout().trim().to_owned())
 }
 
 /// Runs one target; tells whether it has found nothing.

@@ -19,6 +19,7 @@ mod exported_game;
 mod fuzz;
 mod gdtoolkit;
 mod memcheck;
+mod openssl;
 mod output;
 mod package;
 mod process;
@@ -91,6 +92,12 @@ enum Command {
     Bench(bench::Options),
     /// Packs what a user downloads: target/dist/godot-dtls-VERSION.zip
     Package(package::Options),
+    /// Builds OpenSSL for cargo to link, and says which it is and until when it gets fixes
+    Openssl {
+        /// Fail once it gets none any more
+        #[arg(long)]
+        supported: bool,
+    },
     /// Writes anew the part of the engine's API that the addon is built from
     Api,
     /// Writes docs/reference/ from the comments on the classes
@@ -128,6 +135,7 @@ fn main() -> ExitCode {
         Command::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
         Command::Bench(options) => bench::run(options),
         Command::Package(options) => package::run(&options),
+        Command::Openssl { supported } => openssl::run(supported),
         Command::Api => engine_api::run(),
         Command::Reference { check } => reference::run(check),
         Command::Screenshots => screenshots::run(),

@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<Counts> {
 
 /// Builds the tests; returns the programs.
 fn test_programs() -> Result<Vec<String>> {
-    let mut command = cargo::command();
+    let mut command = cargo::with_openssl()?;
     command.args(["test", "--package", "dtls-core", "--package", "fuzz"]);
     command.args(["--no-run", "--message-format=json"]);
     let finished = process::succeed_quietly(&mut command, "Building the tests")?;

@@ -25,7 +25,6 @@ use crate::{exported_game, workspace};
 
 mod inspect;
 mod notices;
-mod openssl;
 mod target;
 
 pub(crate) use target::{Kind, Target};

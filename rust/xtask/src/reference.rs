@@ -97,7 +97,7 @@ fn pages(engine: &Engine) -> Result<Pages> {
     let xml = folder.path().join("doc_classes");
     fs::create_dir(&xml)?;
 
-    let mut help = cargo::command();
+    let mut help = cargo::with_openssl()?;
     help.args(["test", "--quiet", "--package", "dtls-godot", "--lib", "help::"]);
     succeed_quietly(help.env("DTLS_HELP", &xml), "Reading the comments")?;
     let mut doctool = engine.headless("reference")?;

@@ -25,7 +25,7 @@ pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
     steps.step("format", || check(cargo::command().args(["fmt", "--all", "--check"])));
     steps.step("clippy", || {
         let args = ["clippy", "--workspace", "--all-targets"];
-        check(cargo::command().args(args).args(["--", "-D", "warnings"]))
+        check(cargo::with_openssl()?.args(args).args(["--", "-D", "warnings"]))
     });
     steps.step("tidy", tidy::check);
     steps.step("gdscript", gdtoolkit::check);
@@ -68,7 +68,7 @@ fn check(command: &mut Command) -> Result<Counts> {
 }
 
 fn rust_tests(which: &[&str], soak: bool) -> Result<Counts> {
-    let mut command = cargo::command();
+    let mut command = cargo::with_openssl()?;
     command.args(["test", "--workspace", "--no-fail-fast"]).args(which);
     if soak {
         command.env("DTLS_SOAK", "1");

@@ -38,8 +38,8 @@ pub(crate) fn target_dir() -> Result<&'static Path> {
     Ok(TARGET.get_or_init(|| PathBuf::from(dir)))
 }
 
-/// What `cargo metadata` says of a package, by its name.
-pub(crate) fn package(name: &str) -> Result<Package> {
+/// Where the source of a package is that is in use, by its name.
+pub(crate) fn package(name: &str) -> Result<PathBuf> {
     static METADATA: OnceLock<Value> = OnceLock::new();
     let metadata = match METADATA.get() {
         Some(metadata) => metadata,
@@ -55,14 +55,7 @@ pub(crate) fn package(name: &str) -> Result<Package> {
     let text = |key: &str| found[key].as_str().with_context(|| format!("{name} has no {key}"));
     let manifest = Path::new(text("manifest_path")?);
     let folder = manifest.parent().context("a manifest is in a folder")?.to_path_buf();
-    Ok(Package { version: text("version")?.to_owned(), folder })
-}
-
-/// A package that is in use, ours or another's.
-pub(crate) struct Package {
-    pub(crate) version: String,
-    /// Where its source is.
-    pub(crate) folder: PathBuf,
+    Ok(folder)
 }
 
 fn metadata(options: &[&str]) -> Result<Value> {

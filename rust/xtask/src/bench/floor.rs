@@ -31,7 +31,7 @@ pub(super) struct Floor {
 
 impl Floor {
     pub(super) fn build() -> Result<Self> {
-        let mut command = cargo::command();
+        let mut command = cargo::with_openssl()?;
         command.args(["bench", "--package", "dtls-core", "--bench", "floor", "--no-run"]);
         command.arg("--message-format=json");
         let finished = succeed_quietly(&mut command, "Building the benches of dtls-core")?;

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 
 use serde_json::Value;
 
-use crate::{cargo, workspace};
+use crate::{cargo, openssl, workspace};
 
 /// Names and values, in the order of the document.
 pub(super) type Description = Vec<(&'static str, String)>;
@@ -15,7 +15,6 @@ pub(super) type Description = Vec<(&'static str, String)>;
 pub(super) fn describe(versions: &Value) -> Description {
     let unknown = || "unknown".to_owned();
     let version = |name: &str| versions[name].as_str().map(str::to_owned);
-    let lock = fs::read_to_string(workspace::root().join("Cargo.lock")).unwrap_or_default();
     vec![
         (
             "processor",
@@ -30,7 +29,7 @@ pub(super) fn describe(versions: &Value) -> Description {
             version("mbedtls")
                 .unwrap_or_else(|| "built into the engine, which does not say".into()),
         ),
-        ("our OpenSSL", openssl(&lock).unwrap_or_else(unknown)),
+        ("our OpenSSL", openssl::version().to_owned()),
         ("rustc", rustc().unwrap_or_else(unknown)),
     ]
 }
@@ -47,16 +46,6 @@ fn processor(cpuinfo: &str) -> Option<String> {
 /// How many programs wanted a core in the last minute.
 fn load() -> Option<String> {
     Some(read("/proc/loadavg")?.split(' ').next()?.to_owned())
-}
-
-/// The OpenSSL in the crate that builds it, whose version is like `300.6.1+3.6.3`.
-fn openssl(lock: &str) -> Option<String> {
-    let lock: toml::Table = lock.parse().ok()?;
-    let packages = lock.get("package")?.as_array()?;
-    let package = packages
-        .iter()
-        .find(|package| package.get("name").and_then(toml::Value::as_str) == Some("openssl-src"))?;
-    Some(package.get("version")?.as_str()?.split_once('+')?.1.to_owned())
 }
 
 fn rustc() -> Option<String> {
@@ -76,13 +65,5 @@ mod tests {
         let text = "processor\t: 0\nmodel name\t: Fast One 9\nflags\t: x\nmodel name\t: Other\n";
         assert_eq!(processor(text).as_deref(), Some("Fast One 9"));
         assert_eq!(processor("Hardware : x"), None);
-    }
-
-    #[test]
-    fn openssl_s_version_is_in_the_lock_file() {
-        let lock = "[[package]]\nname = \"openssl\"\nversion = \"0.10.1\"\n\n\
-            [[package]]\nname = \"openssl-src\"\nversion = \"300.6.1+3.6.3\"\n";
-        assert_eq!(openssl(lock).as_deref(), Some("3.6.3"));
-        assert_eq!(openssl("version = 4\n"), None);
     }
 }

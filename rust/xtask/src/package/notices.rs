@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Target;
 use crate::process::succeed_quietly;
 use crate::stage::Files;
-use crate::{cargo, workspace};
+use crate::{cargo, openssl, workspace};
 
 const CARGO_ABOUT: &str = "0.9.3";
 const CARGO_CYCLONEDX: &str = "0.5.9";
@@ -51,23 +51,18 @@ struct Source {
 
 impl Source {
     fn openssl() -> Result<Self> {
-        let package = workspace::package("openssl-src")?;
-        // `300.6.1+3.6.3`: the crate's own version, and OpenSSL's.
-        let (_, version) =
-            package.version.split_once('+').context("openssl-src does not say of which OpenSSL")?;
         Ok(Self {
             name: "OpenSSL",
-            version: version.to_owned(),
+            version: openssl::version().to_owned(),
             license: "Apache-2.0",
             supplier: "OpenSSL Project",
             website: "https://openssl-library.org",
-            text: read(&package.folder.join("openssl/LICENSE.txt"))?,
+            text: read(&openssl_src::source::source_dir().join("LICENSE.txt"))?,
         })
     }
 
     fn mimalloc() -> Result<Self> {
-        let package = workspace::package("libmimalloc-sys")?;
-        let source = package.folder.join("c_src/mimalloc/v2");
+        let source = workspace::package("libmimalloc-sys")?.join("c_src/mimalloc/v2");
         let header = read(&source.join("include/mimalloc.h"))?;
         Ok(Self {
             name: "mimalloc",

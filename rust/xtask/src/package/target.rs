@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use super::openssl;
+use crate::openssl::{self, Compiler};
 use crate::python::{self, Environment};
 use crate::{cargo, debian_rust, engine_api, process, workspace};
 
@@ -129,14 +129,24 @@ impl Target {
 
     fn build_for(self, triple: &str, kind: Kind) -> Result<PathBuf> {
         let mut command = cargo::command();
-        without_flags(&mut command);
+        cargo::without_compiler_flags(&mut command);
         let mut flags = remapped_paths()?;
         let mut target = triple.to_owned();
         match self {
             Self::LinuxX86_64 | Self::LinuxArm64 => {
-                openssl::build(triple)?.set(&mut command, triple);
+                let zig = zig()?;
+                let architecture = triple.split('-').next().unwrap_or(triple);
+                let compiler = Compiler {
+                    name: "packaged",
+                    cc: format!("zig cc -target {architecture}-linux-gnu.{}.{}", GLIBC.0, GLIBC.1),
+                    tools: Some(["zig ar", "zig ranlib"]),
+                    flags: vec!["-fno-sanitize=undefined".to_owned()],
+                    path: Some(&zig),
+                    recipe: ZIG.join(" "),
+                };
+                openssl::build(triple, &compiler)?.set(&mut command, triple);
                 command.env(format!("CFLAGS_{}", triple.replace('-', "_")), NO_CLOCK);
-                zig()?.lead_path_of(&mut command)?;
+                zig.lead_path_of(&mut command)?;
                 if self == Self::LinuxArm64 {
                     debian_rust::let_compile_for_arm64(&mut command)?;
                 }
@@ -145,17 +155,20 @@ impl Target {
             }
             Self::WindowsX86_64 => {
                 command.arg("build");
+                openssl::build_as_the_crate_does(triple)?.set(&mut command, triple);
                 // Players need no runtime of Visual C++.
                 flags.push("-Ctarget-feature=+crt-static".to_owned());
             }
             Self::MacosUniversal => {
                 command.arg("build").env("MACOSX_DEPLOYMENT_TARGET", "11.0");
+                openssl::build_as_the_crate_does(triple)?.set(&mut command, triple);
                 let name = format!("-Clink-arg=-Wl,-install_name,@rpath/{}", self.file(kind));
                 flags.push(name);
             }
             Self::AndroidArm64 | Self::AndroidX86_64 => {
                 command.arg("build");
                 Ndk::find()?.set(&mut command, triple);
+                openssl::build_as_the_crate_does(triple)?.set(&mut command, triple);
                 // Devices with pages of 16 KiB load nothing that is aligned to less.
                 flags.push("-Clink-arg=-Wl,-z,max-page-size=16384".to_owned());
             }
@@ -178,25 +191,6 @@ impl Target {
         }
         Ok(built)
     }
-}
-
-/// Takes out of a command's environment what the developer compiles other things with.
-pub(super) fn without_flags(command: &mut Command) {
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(decides_how_it_is_compiled) {
-            command.env_remove(&name);
-        }
-    }
-}
-
-/// Whether a variable of the developer's environment would change what is built. Those that say where a
-/// compiler is have to stay.
-fn decides_how_it_is_compiled(name: &str) -> bool {
-    const PARTS: [&str; 4] = ["CFLAGS", "CPPFLAGS", "CXXFLAGS", "LDFLAGS"];
-    PARTS.iter().any(|part| name.contains(part))
-        || name.starts_with("CARGO_PROFILE_")
-        || name.starts_with("OPENSSL_")
-        || name == "RUSTC_WRAPPER"
 }
 
 /// Where zig and cargo-zigbuild are.
@@ -292,17 +286,6 @@ mod tests {
         for target in Target::value_variants() {
             let value = target.to_possible_value().expect("none is hidden");
             assert_eq!(value.get_name(), target.to_string());
-        }
-    }
-
-    #[test]
-    fn flags_of_the_developer_go_and_compilers_stay() {
-        for name in ["CFLAGS", "TARGET_CFLAGS", "CFLAGS_x86_64_unknown_linux_gnu", "RUSTC_WRAPPER"]
-        {
-            assert!(decides_how_it_is_compiled(name), "{name}");
-        }
-        for name in ["PATH", "CARGO_HOME", "ANDROID_NDK_HOME", "CC_aarch64_linux_android"] {
-            assert!(!decides_how_it_is_compiled(name), "{name}");
         }
     }
 
