@@ -12,8 +12,11 @@
 //! 5. Application data, until one side sends close_notify.
 //!
 //! A server's client may start again from the same address without a goodbye (section 4.2.8): the
-//! session answers its ClientHello with a HelloVerifyRequest and goes on, and ends when the cookie has
-//! come back. A ClientHello that this very session began with, repeated or replayed, ends nothing.
+//! session answers its ClientHello with a HelloVerifyRequest and goes on. When the cookie has come back,
+//! a second handshake runs beside the connection, as its successor. The connection ends when that one is
+//! admitted, and by nothing less; the successor then goes to the acceptor, and the client's next datagram
+//! finds it there. A handshake that is not over has nothing to lose: it is replaced when the cookie comes
+//! back. A ClientHello from before the session began has a cookie from before, which counts for nothing.
 //!
 //! A flight without an answer goes out again when the timer runs out, except the last one: its sender
 //! is done, and repeats it when the flight before comes again. So a connected session has to be given
@@ -37,12 +40,13 @@ use crate::datagrams::Datagrams;
 use crate::door::{Door, Knock};
 use crate::error::ConfigError;
 use crate::failure::Failure;
+use crate::pending::Place;
 use crate::resumption::Kept;
 use crate::stats::{Account, Count, Dropped, Stats};
 use crate::{certificate, ffi, peer_name, pins, record};
 
 use connected::Connected;
-use handshaking::Handshaking;
+pub(crate) use handshaking::Handshaking;
 
 /// Bytes of received packets that wait for the application, above which a session asks for no more
 /// datagrams.
@@ -81,6 +85,8 @@ pub struct Session {
     io: Io,
     limits: Limits,
     origin: Origin,
+    /// The session of a client that has started again, while it is not admitted.
+    successor: Option<Box<Session>>,
 }
 
 /// How a session came about.
@@ -97,6 +103,7 @@ struct Entrance {
     peer: SocketAddr,
     /// The random of the ClientHello that it began with.
     random: Option<[u8; 32]>,
+    began: Instant,
 }
 
 /// How a session ended that did not fail.
@@ -127,8 +134,11 @@ struct Io {
 
 /// The states, in the order of the protocol.
 enum State {
-    /// Boxed: it needs much that a connection no longer does.
+    /// Boxed: it needs much that a connection no longer does. A server's is here only while something is
+    /// done with it.
     Handshaking(Box<Handshaking>),
+    /// A server's handshake, which may be given up for another one at any time.
+    Pending(Arc<Place>),
     Connected(Connected),
     Closed(Ending),
     Failed(Failure),
@@ -153,11 +163,51 @@ impl Session {
         hello: &[u8],
         now: Instant,
     ) -> Self {
-        let handshaking = Handshaking::of_server(link, &door, hello, now);
+        let limit = door.config.max_peers_per_prefix;
+        if let Some(limit) = limit
+            && door.lobby.peers.are_too_many(door.prefix(peer), Some(limit))
+        {
+            let mut io = Io { counters: door.lobby.ledger.open(), ..Io::default() };
+            io.counters.add(Count::HandshakesStarted, 1);
+            if let Some(alert) = record::plaintext_denial(hello) {
+                io.outgoing.push(&alert);
+            }
+            let state = io.fail(Failure::TooManyPeers { limit: limit.get() });
+            let limits = door.config.limits;
+            let origin = Origin::Server(Entrance { door, peer, random: None, began: now });
+            return Self { state, io, limits, origin, successor: None };
+        }
+        let handshaking = Handshaking::of_server(link, &door, peer, hello, now);
+        Self::serve(handshaking, door, peer, hello, now)
+    }
+
+    /// The session of a client that has another one, which is to end when this one is admitted.
+    fn succeed(
+        link: Link,
+        door: Arc<Door>,
+        peer: SocketAddr,
+        hello: &[u8],
+        now: Instant,
+    ) -> Box<Self> {
+        let mut handshaking = Handshaking::of_server(link, &door, peer, hello, now);
+        handshaking.hold();
+        Box::new(Self::serve(handshaking, door, peer, hello, now))
+    }
+
+    fn serve(
+        handshaking: Box<Handshaking>,
+        door: Arc<Door>,
+        peer: SocketAddr,
+        hello: &[u8],
+        now: Instant,
+    ) -> Self {
         let (limits, counters) = (door.config.limits, door.lobby.ledger.open());
+        let place = door.enter(peer, now);
         let random = record::client_random(hello);
-        let origin = Origin::Server(Entrance { door, peer, random });
-        Self::start(handshaking, limits, origin, counters, now)
+        let origin = Origin::Server(Entrance { door, peer, random, began: now });
+        let mut session = Self::start(handshaking, limits, origin, counters, now);
+        session.keep_in(place);
+        session
     }
 
     fn start(
@@ -170,13 +220,19 @@ impl Session {
         counters.add(Count::HandshakesStarted, 1);
         let mut io = Io { counters, ..Io::default() };
         let state = handshaking.step(None, now, &mut io);
-        Self { state, io, limits, origin }
+        Self { state, io, limits, origin, successor: None }
+    }
+
+    /// Keeps a handshake where it can be given up for another one.
+    fn keep_in(&mut self, place: Arc<Place>) {
+        let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
+        self.state = state.kept_in(place, &self.io);
     }
 
     /// How it stands.
     pub fn status(&self) -> Status {
         match &self.state {
-            State::Handshaking(_) => Status::Handshaking,
+            State::Handshaking(_) | State::Pending(_) => Status::Handshaking,
             State::Connected(_) => Status::Connected,
             State::Closed(_) => Status::Closed,
             State::Failed(_) => Status::Failed,
@@ -201,17 +257,32 @@ impl Session {
 
     /// Handles one datagram from the peer. What is not DTLS is dropped.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
-        let least_encrypted = match &self.state {
-            State::Handshaking(state) => state.least_encrypted(),
-            State::Connected(state) => state.least_encrypted,
-            State::Closed(_) | State::Failed(_) => return,
+        let Some(least_encrypted) = self.least_encrypted() else {
+            return;
         };
         self.io.counters.received(datagram.len());
         let acceptable = record::acceptable(datagram, least_encrypted);
         if acceptable.len() < datagram.len().max(1) {
             self.io.counters.dropped(Dropped::Malformed);
         }
-        let datagram = acceptable;
+        self.handle_records(acceptable, now);
+    }
+
+    /// Shortest body of an encrypted record, in bytes; `None` when it is over.
+    fn least_encrypted(&self) -> Option<usize> {
+        match &self.state {
+            State::Handshaking(state) => Some(state.least_encrypted()),
+            State::Pending(place) => {
+                let known = place.look(|handshaking| handshaking.least_encrypted());
+                Some(known.unwrap_or(record::LEAST_ENCRYPTED))
+            }
+            State::Connected(state) => Some(state.least_encrypted),
+            State::Closed(_) | State::Failed(_) => None,
+        }
+    }
+
+    /// Handles a datagram of which nothing is left but acceptable records.
+    fn handle_records(&mut self, datagram: &[u8], now: Instant) {
         if datagram.is_empty() {
             return;
         }
@@ -223,6 +294,12 @@ impl Session {
             State::Handshaking(state) => state.step(Some(datagram), now, io),
             State::Connected(state) => state.read(Some(datagram), false, now, io),
             over => over,
+        });
+        // Only one of the two can make something of it, and that is not known before.
+        self.with_successor(|successor| {
+            if let Some(least) = successor.least_encrypted() {
+                successor.handle_records(record::acceptable(datagram, least), now);
+            }
         });
     }
 
@@ -237,16 +314,43 @@ impl Session {
 
     /// Answers the ClientHello of a client that may have started again, or of a stranger who says so.
     fn handle_restart(&mut self, datagram: &[u8], now: Instant) {
-        let Origin::Server(Entrance { door, peer, .. }) = &self.origin else {
+        if self.successor.is_some() {
+            self.with_successor(|successor| successor.handle_records(datagram, now));
+            return;
+        }
+        let Origin::Server(entrance) = &mut self.origin else {
             return;
         };
-        match door.knock(*peer, datagram, &mut self.io.outgoing, now) {
-            // It has the cookie from that address. Its next repetition finds the door by itself.
-            Ok(Knock::Verified(_)) => self.advance(|_, _| State::Closed(Ending::Restarted)),
+        let Some(door) = entrance.door.lobby.door() else {
+            self.io.counters.dropped(Dropped::Unexpected);
+            return;
+        };
+        let (peer, after) = (entrance.peer, Some(entrance.began));
+        match door.knock(peer, datagram, &mut self.io.outgoing, after, now) {
+            Ok(Knock::Verified(link)) if matches!(self.state, State::Connected(_)) => {
+                self.successor = Some(Self::succeed(link, door, peer, datagram, now));
+                self.with_successor(|_| ());
+            }
+            Ok(Knock::Verified(link)) => {
+                entrance.random = record::client_random(datagram);
+                entrance.began = now;
+                self.limits = door.config.limits;
+                // What the attempt before had to say is of no use to this one.
+                self.io.outgoing.clear();
+                self.io.counters.add(Count::HandshakesStarted, 1);
+                self.advance(|state, io| match state {
+                    State::Handshaking(before) => {
+                        let mut next = Handshaking::of_server(link, &door, peer, datagram, now);
+                        next.replace(&before);
+                        next.step(None, now, io)
+                    }
+                    over => over,
+                });
+            }
             Ok(Knock::CookieSent) => {
                 self.io.counters.add(Count::CookiesSent, 1);
-                if let State::Handshaking(state) = &mut self.state {
-                    state.hold_back(now);
+                if let State::Pending(place) = &self.state {
+                    place.look(|handshaking| handshaking.hold_back(now));
                 }
             }
             Ok(Knock::Noise) => self.io.counters.dropped(Dropped::Unexpected),
@@ -254,21 +358,81 @@ impl Session {
         }
     }
 
+    /// Does something with the successor, if there is one. When it has been admitted, this session
+    /// ends.
+    fn with_successor(&mut self, action: impl FnOnce(&mut Self)) {
+        let Some(successor) = &mut self.successor else {
+            return;
+        };
+        action(successor);
+        let place = match &successor.state {
+            State::Pending(place) => Arc::clone(place),
+            _ => {
+                self.io.outgoing.append(&mut successor.io.outgoing);
+                self.successor = None;
+                return;
+            }
+        };
+        if place.look(|handshaking| handshaking.is_admitted()) != Some(true) {
+            self.io.outgoing.append(&mut successor.io.outgoing);
+            return;
+        }
+        // Its last flight stays with it: a client that is not answered will come again, and find the
+        // acceptor.
+        let permit = match &mut self.state {
+            State::Connected(state) => state.permit.take(),
+            _ => None,
+        };
+        place.look(|handshaking| handshaking.inherit(permit));
+        self.advance(|_, _| State::Closed(Ending::Restarted));
+    }
+
+    /// Whether a handshake is left that has not taken too long.
+    pub(crate) fn can_go_on(&self, now: Instant) -> bool {
+        let State::Pending(place) = &self.state else {
+            return false;
+        };
+        place.look(|handshaking| now < handshaking.deadline()).unwrap_or(false)
+    }
+
+    /// Goes on as a session of its own, since the one that it follows has ended. `datagram` has shown
+    /// that there is somebody at its address.
+    pub(crate) fn go_on(&mut self, datagram: &[u8], now: Instant) {
+        let State::Pending(place) = &self.state else {
+            return;
+        };
+        let admitted = place.look(|handshaking| {
+            handshaking.release();
+            handshaking.is_admitted()
+        });
+        // The client has repeated its last flight, whose answer is there.
+        if admitted != Some(true) || self.is_of_another_attempt(datagram) {
+            self.handle_datagram(datagram, now);
+        }
+    }
+
     /// Does what is due at `now`: sends a flight again, or gives up a handshake or a silent peer.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.next_timeout().is_some_and(|due| due <= now) {
+        if self.own_timeout().is_some_and(|due| due <= now) {
             self.advance(|state, io| match state {
                 State::Handshaking(state) => state.handle_timeout(now, io),
                 State::Connected(state) => state.handle_timeout(io),
                 over => over,
             });
         }
+        self.with_successor(|successor| successor.handle_timeout(now));
     }
 
     /// When [`Session::handle_timeout`] has something to do; `None` for never.
     pub fn next_timeout(&self) -> Option<Instant> {
+        let successor = self.successor.as_ref().and_then(|successor| successor.own_timeout());
+        self.own_timeout().into_iter().chain(successor).min()
+    }
+
+    fn own_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Handshaking(state) => Some(state.next_timeout()),
+            State::Pending(place) => Some(place.next_timeout()),
             State::Connected(state) => state.next_timeout(),
             State::Closed(_) | State::Failed(_) => None,
         }
@@ -382,7 +546,7 @@ impl Session {
         self.advance(|state, io| match state {
             State::Handshaking(state) => state.close(io),
             State::Connected(state) => state.close(io),
-            State::Closed(_) | State::Failed(_) => State::Closed(Ending::Closed),
+            _ => State::Closed(Ending::Closed),
         });
     }
 
@@ -399,10 +563,41 @@ impl Session {
     fn advance(&mut self, transition: impl FnOnce(State, &mut Io) -> State) {
         // What stands here while it runs is seen by no one.
         let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
-        self.state = transition(state, &mut self.io);
+        self.state = match state {
+            State::Pending(place) => {
+                let state = match place.take() {
+                    Ok(handshaking) => State::Handshaking(handshaking),
+                    Err(mut farewell) => {
+                        self.io.outgoing.append(&mut farewell);
+                        State::Failed(Failure::TooManyPending)
+                    }
+                };
+                transition(state, &mut self.io).kept_in(place, &self.io)
+            }
+            state => transition(state, &mut self.io),
+        };
         self.io.counters.connected(matches!(self.state, State::Connected(_)));
         if let (State::Failed(_), Origin::Client(Some(kept))) = (&self.state, &self.origin) {
             kept.forget();
+        }
+        if let (State::Failed(_) | State::Closed(_), Origin::Server(Entrance { door, peer, .. })) =
+            (&self.state, &self.origin)
+            && let Some(successor) = self.successor.take()
+        {
+            door.lobby.hand_over(*peer, successor);
+        }
+    }
+}
+
+impl State {
+    /// The same, where a handshake is kept in `place`.
+    fn kept_in(self, place: Arc<Place>, io: &Io) -> Self {
+        match self {
+            Self::Handshaking(handshaking) => {
+                place.put(handshaking, io.counters.counters());
+                Self::Pending(place)
+            }
+            state => state,
         }
     }
 }
