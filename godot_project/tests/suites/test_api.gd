@@ -169,6 +169,8 @@ func test_the_properties_of_the_options() -> void:
 		"handshake_timeout": 30.0,
 		"idle_timeout": 0.0,
 		"max_pending_handshakes": 256,
+		"max_peers_per_prefix": 0,
+		"exempt_addresses": PackedStringArray(),
 		"session_resumption": true,
 		"ticket_keys": [] as Array[PackedByteArray],
 		"key_log_path": "",

@@ -275,6 +275,45 @@ func test_connect_to_peer_while_connected() -> void:
 	exchange(pair)
 
 
+func test_connect_to_peer_over_the_socket_of_another_peer() -> void:
+	var pair := connected_pair()
+	var second := PacketPeerDTLSOpenSSL.new()
+	var result := second.connect_to_peer(pair.client.udp, false)
+	equal(result, ERR_ALREADY_IN_USE, "connect_to_peer")
+	contains(second.get_last_error(), "another peer uses this UDP peer")
+	expect_error("another peer uses this UDP peer")
+	status_is(pair.client, CONNECTED, "the first")
+	exchange(pair)
+	# Once that one is over, the socket is free.
+	pair.client.dtls.call(&"disconnect_from_peer")
+	equal(second.connect_to_peer(pair.client.udp, false), OK, "connect_to_peer")
+
+
+func test_a_socket_is_free_when_its_peer_is_freed() -> void:
+	network.serve()
+	var udp := network.client_socket()
+	var first := PacketPeerDTLSOpenSSL.new()
+	equal(first.connect_to_peer(udp, false), OK)
+	first = null
+	equal(PacketPeerDTLSOpenSSL.new().connect_to_peer(udp, false), OK)
+
+
+func test_take_connection_with_the_socket_of_another_peer() -> void:
+	var pair := connected_pair()
+	var server: DTLSServerOpenSSL = network.server
+	pair.client.send_text("still there")
+	OS.delay_msec(20)
+	equal(network.udp_server.poll(), OK)
+	var peer := server.take_connection(pair.server.udp)
+	equal(peer.get_status(), PacketPeerDTLSOpenSSL.STATUS_ERROR, "status")
+	contains(peer.get_last_error(), "another peer uses this UDP peer")
+	contains(server.get_last_error(), "another peer uses this UDP peer")
+	expect_error("take_connection: another peer uses this UDP peer")
+	wait_until("nothing was taken away", pair.server.has_packets)
+	equal(pair.server.receive_text(), "still there")
+	exchange(pair)
+
+
 func test_validation_needs_a_name_or_a_certificate() -> void:
 	network.serve()
 	var peer := PacketPeerDTLSOpenSSL.new()

@@ -172,7 +172,7 @@ func test_identities_have_nothing_else() -> void:
 		var other := server_options("wrong_name")
 		other.set(property, "something")
 		check_identity_refused(other, "but %s is" % property)
-	for property: String in ["mtu", "max_pending_handshakes"]:
+	for property: String in ["mtu", "max_pending_handshakes", "max_peers_per_prefix"]:
 		var other := server_options("wrong_name")
 		other.set(property, 1000)
 		check_identity_refused(other, "but %s is" % property)
@@ -255,6 +255,8 @@ static func every_property() -> DTLSOptions:
 	options.handshake_timeout = 2.5
 	options.idle_timeout = 7.5
 	options.max_pending_handshakes = 17
+	options.max_peers_per_prefix = 18
+	options.exempt_addresses = ["192.0.2.1"]
 	options.session_resumption = false
 	options.ticket_keys = [secret(80)]
 	options.key_log_path = "user://keys.log"

@@ -167,6 +167,54 @@ func test_max_pending_handshakes() -> void:
 	check_connect_refused(of_client, "max_pending_handshakes", "for servers")
 
 
+func test_max_peers_per_prefix() -> void:
+	var options := server_options()
+	options.max_peers_per_prefix = 1
+	var pair := check_accepted(options, client_options())
+	network.refused.clear()
+	var second := start_by(client_options())
+	wait_until("the second has failed", second.is_over)
+	check_failure(second, REASON_PEER_ALERT, "it denies access (alert 49)")
+	expect_error("it denies access (alert 49)")
+	# The first attempt of every client is refused, too: it is asked for its cookie.
+	var at_server: Endpoint = network.refused[-1]
+	check_failure(
+		at_server,
+		PacketPeerDTLSOpenSSL.REASON_TOO_MANY_PEERS,
+		"1 clients of this network are connected already"
+	)
+	var failed: Dictionary = network.server.call(&"get_stats")["handshakes_failed"]
+	equal(failed["too_many_peers"], 1)
+	exchange(pair)
+	# Whoever leaves makes room.
+	ours(pair.client).disconnect_from_peer()
+	wait_until("the first is gone", pair.server.is_over)
+	exchange(completed(start_by(client_options())))
+	options.max_peers_per_prefix = -1
+	check_setup_refused(options, "max_peers_per_prefix", "0 is for no limit")
+	var of_client := client_options()
+	of_client.max_peers_per_prefix = 1
+	check_connect_refused(of_client, "max_peers_per_prefix", "for servers")
+
+
+func test_exempt_addresses() -> void:
+	var options := server_options()
+	options.max_peers_per_prefix = 1
+	options.exempt_addresses = ["2001:db8::1", "127.0.0.1"]
+	serve_by(options)
+	var pairs: Array[Pair] = []
+	for i in 3:
+		pairs.append(completed(start_by(client_options())))
+	for pair in pairs:
+		exchange(pair)
+	for address: String in ["", "localhost", "127.0.0.1:4242", "10.0.0.0/8"]:
+		options.exempt_addresses = ["127.0.0.1", address]
+		check_setup_refused(options, "exempt_addresses", "is not an IP address")
+	var of_client := client_options()
+	of_client.exempt_addresses = ["127.0.0.1"]
+	check_connect_refused(of_client, "exempt_addresses", "for servers")
+
+
 # --- sessions ---
 
 

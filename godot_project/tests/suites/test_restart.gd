@@ -74,6 +74,43 @@ func test_a_stranger_who_says_hello_from_that_address_ends_nothing() -> void:
 	exchange(pair)
 
 
+func test_the_hellos_of_an_earlier_connection_end_nothing() -> void:
+	network.serve()
+	var client := network.add_client_behind_relay()
+	start(client)
+	var pair := completed(client)
+	var relay := network.relays[0]
+	var earlier := relay.from_client.duplicate()
+	ours(pair.client).disconnect_from_peer()
+	wait_until("the connection is over", pair.server.is_over)
+	network.forget(pair.server)
+	network.forget(pair.client)
+	pair = null
+	var next := Endpoint.new(
+		Network.socket_to(network.address, relay.port()), PacketPeerDTLSOpenSSL.new()
+	)
+	next.port_at_server = relay.port_at_server()
+	start(network.add(next))
+	pair = completed(next)
+	var before: int = ours(pair.server).get_stats()["datagrams_received"]
+	relay.from_server.clear()
+	for datagram in earlier:
+		relay.send_to_server(datagram)
+	var arrived := func() -> bool:
+		var received: int = ours(pair.server).get_stats()["datagrams_received"]
+		return received == before + earlier.size()
+	wait_until("they arrive", arrived)
+	status_is(pair.server, CONNECTED, "the connection")
+	exchange(pair)
+	equal(ours(pair.server).get_stats()["handshakes_started"], 1)
+	var server: DTLSServerOpenSSL = network.server
+	equal(server.get_stats()["handshakes_started"], 2, "handshakes of the server")
+
+
+static func ours(endpoint: Endpoint) -> PacketPeerDTLSOpenSSL:
+	return endpoint.dtls as PacketPeerDTLSOpenSSL
+
+
 ## A socket whose other end is kept from the server.
 func _silent_socket() -> PacketPeerUDP:
 	_intercepted.listen(0, Network.IPV4)

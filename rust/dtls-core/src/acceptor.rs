@@ -15,7 +15,8 @@ use crate::stats::{Account, Count, Dropped, Stats};
 /// What came of a datagram from an address without a session.
 #[derive(Debug)]
 pub enum Accepted {
-    /// The client proved its address: its handshake has begun.
+    /// The client proved its address: its handshake has begun. It has failed already when the network of
+    /// the client has as many connections as it may have.
     Session(Box<Session>),
     /// It has to prove its address first; a HelloVerifyRequest is among the outgoing datagrams.
     CookieSent,
@@ -37,7 +38,9 @@ impl Acceptor {
     pub fn new(config: ServerConfig, now: Instant) -> Result<Self, ConfigError> {
         let lobby = Lobby::new(&config, now)?;
         let counters = lobby.ledger.open();
-        Ok(Self { door: Arc::new(Door::new(config, lobby)), counters })
+        let door = Arc::new(Door::new(config, lobby));
+        door.lobby.use_door(&door);
+        Ok(Self { door, counters })
     }
 
     /// The configuration for the clients to come.
@@ -51,6 +54,7 @@ impl Acceptor {
     pub fn set_config(&mut self, config: ServerConfig) {
         self.door.lobby.use_settings(&config.settings);
         self.door = Arc::new(Door::new(config, Arc::clone(&self.door.lobby)));
+        self.door.lobby.use_door(&self.door);
     }
 
     /// Handles a datagram from `peer`, an address that has no session. What has to be sent back is
@@ -71,7 +75,13 @@ impl Acceptor {
         if acceptable.len() < datagram.len().max(1) {
             self.counters.dropped(Dropped::Malformed);
         }
-        Ok(match self.door.knock(peer, acceptable, outgoing, now)? {
+        if !acceptable.is_empty()
+            && let Some(mut session) = self.door.lobby.take_successor(peer, now)
+        {
+            session.go_on(acceptable, now);
+            return Ok(Accepted::Session(session));
+        }
+        Ok(match self.door.knock(peer, acceptable, outgoing, None, now)? {
             Knock::Verified(link) => {
                 let session = Session::accept(link, Arc::clone(&self.door), peer, acceptable, now);
                 Accepted::Session(Box::new(session))
@@ -93,6 +103,12 @@ impl Acceptor {
     /// What the server has counted: here, and in every session that came from here.
     pub fn stats(&self) -> Stats {
         self.door.lobby.ledger.sum()
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.door.lobby.close();
     }
 }
 

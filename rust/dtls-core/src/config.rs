@@ -4,6 +4,8 @@ mod context;
 mod limits;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use openssl::ssl::SslContext;
@@ -31,6 +33,9 @@ pub struct ServerConfig {
     pub(crate) settings: Arc<ServerSettings>,
     pub(crate) limits: Limits,
     pub(crate) max_pending_handshakes: usize,
+    pub(crate) max_peers_per_prefix: Option<NonZeroUsize>,
+    /// In their canonical form.
+    pub(crate) exempt_addresses: Arc<[IpAddr]>,
 }
 
 /// What the context of a server is made from.
@@ -134,6 +139,8 @@ impl ServerConfig {
             settings: Arc::new(settings),
             limits: Limits::default(),
             max_pending_handshakes: MAX_PENDING_HANDSHAKES,
+            max_peers_per_prefix: None,
+            exempt_addresses: Arc::default(),
         })
     }
 
@@ -243,7 +250,8 @@ impl ServerConfig {
     }
 
     /// The same server with another limit for handshakes that have begun and are not over. When it is
-    /// reached, the oldest of them is given up for the newest.
+    /// reached, one of them is given up for the newest: the oldest of the network that has the most. A
+    /// network is one IPv4 address, or the /64 of an IPv6 address.
     ///
     /// # Errors
     /// When it is 0, which would let no one in.
@@ -252,6 +260,20 @@ impl ServerConfig {
             return Err(ConfigError::NoPendingHandshakes);
         }
         Ok(Self { max_pending_handshakes: count, ..self })
+    }
+
+    /// The same server with a limit for the clients that are connected from one network (one IPv4
+    /// address, or the /64 of an IPv6 address), or without one. There is none by default: a school is
+    /// one address.
+    pub fn with_max_peers_per_prefix(self, count: Option<NonZeroUsize>) -> Self {
+        Self { max_peers_per_prefix: count, ..self }
+    }
+
+    /// The same server, which counts every client at one of these addresses for itself, such as those
+    /// that come through a load balancer.
+    pub fn with_exempt_addresses(self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let exempt_addresses = addresses.into_iter().map(|it| it.to_canonical()).collect();
+        Self { exempt_addresses, ..self }
     }
 
     fn with(mut self, change: impl FnOnce(&mut ServerSettings)) -> Result<Self, ConfigError> {

@@ -28,6 +28,12 @@ impl Datagrams {
         self.push(records);
     }
 
+    /// Moves those of `others` behind these.
+    pub(crate) fn append(&mut self, others: &mut Self) {
+        others.iter().for_each(|datagram| self.push(datagram));
+        others.clear();
+    }
+
     /// Adds the datagrams from number `first` on once more.
     pub(crate) fn repeat_from(&mut self, first: usize) {
         let again: Vec<Vec<u8>> = self.iter().skip(first).map(<[u8]>::to_vec).collect();

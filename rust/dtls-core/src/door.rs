@@ -5,14 +5,16 @@
 //! 2. A ClientHello that brings its cookie back shows that its sender receives what is sent to that
 //!    address. The SSL object that listened becomes its connection; the next one is made when the
 //!    next datagram comes.
-//! 3. Whoever has come in holds a [`Place`] until the handshake is over. When there are no more
-//!    places, the oldest is taken back.
+//! 3. Whoever has come in holds a place (`pending.rs`) until the handshake is over. When there are no
+//!    more places, one is taken back.
+//!
+//! A client that starts again while it has a session finds the door through that session. What comes
+//! of it is handed over to the acceptor, as the [`Successors`] of sessions that have ended.
 //!
 //! Anything else is dropped, unanswered.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
@@ -28,6 +30,8 @@ use crate::datagrams::Datagrams;
 use crate::error::ConfigError;
 use crate::failure::Role;
 use crate::ffi::Listen;
+use crate::pending::{Peers, Pending, Place, Prefix};
+use crate::session::Session;
 use crate::stats::Ledger;
 use crate::ticket::{SharedTicketKeys, TicketKeys};
 use crate::{record, verification};
@@ -57,21 +61,20 @@ pub(crate) struct Lobby {
     pub(crate) ledger: Arc<Ledger>,
     /// What counts for the clients to come, and at the end of a handshake.
     settings: Mutex<Arc<ServerSettings>>,
-    /// Unfinished handshakes, the oldest first; also some that have been finished since.
-    pending: Mutex<VecDeque<Weak<Place>>>,
+    pub(crate) pending: Pending,
+    /// The clients that are connected.
+    pub(crate) peers: Arc<Peers>,
+    successors: Mutex<Successors>,
 }
 
-/// The right to go on with a handshake.
-#[derive(Debug, Default)]
-pub(crate) struct Place {
-    taken_back: AtomicBool,
-}
-
-impl Place {
-    /// Whether someone newer has got it.
-    pub(crate) fn is_taken_back(&self) -> bool {
-        self.taken_back.load(Ordering::Relaxed)
-    }
+/// Sessions whose clients have started again while they had another one, by their address. That one
+/// has ended, and these go on with the next datagram which comes to the acceptor from there. Each holds
+/// a place, which bounds how many there are.
+#[derive(Default)]
+struct Successors {
+    /// The door of the present configuration, as long as there is an acceptor behind it.
+    door: Weak<Door>,
+    waiting: HashMap<SocketAddr, Box<Session>>,
 }
 
 impl Lobby {
@@ -82,7 +85,9 @@ impl Lobby {
             cookies: CookieJar::new(now)?,
             tickets: TicketKeys::new(now)?,
             ledger: Arc::default(),
-            pending: Mutex::default(),
+            pending: Pending::default(),
+            peers: Arc::default(),
+            successors: Mutex::default(),
         }))
     }
 
@@ -94,6 +99,45 @@ impl Lobby {
     pub(crate) fn use_settings(&self, settings: &Arc<ServerSettings>) {
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(settings);
     }
+
+    /// The door that clients who start again come in through; `None` when the acceptor is gone.
+    pub(crate) fn door(&self) -> Option<Arc<Door>> {
+        self.successors.lock().unwrap_or_else(PoisonError::into_inner).door.upgrade()
+    }
+
+    /// Lets clients who start again come in through `door` from now on.
+    pub(crate) fn use_door(&self, door: &Arc<Door>) {
+        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
+        successors.door = Arc::downgrade(door);
+    }
+
+    /// Lets nobody in any more.
+    pub(crate) fn close(&self) {
+        let successors = &self.successors;
+        let closed =
+            std::mem::take(&mut *successors.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(closed);
+    }
+
+    /// Keeps the successor of a session at `peer` that has ended.
+    pub(crate) fn hand_over(&self, peer: SocketAddr, successor: Box<Session>) {
+        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
+        if successors.door.strong_count() > 0 {
+            successors.waiting.insert(peer, successor);
+        }
+    }
+
+    /// Drops successors whose clients have not come back in time, or whose places were taken.
+    fn forget_successors(&self, now: Instant) {
+        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
+        successors.waiting.retain(|_, session| session.can_go_on(now));
+    }
+
+    /// The successor of the last session at `peer`, if its client was starting again.
+    pub(crate) fn take_successor(&self, peer: SocketAddr, now: Instant) -> Option<Box<Session>> {
+        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
+        successors.waiting.remove(&peer).filter(|session| session.can_go_on(now))
+    }
 }
 
 impl Door {
@@ -101,7 +145,8 @@ impl Door {
         Self { config, lobby, listener: Mutex::default() }
     }
 
-    /// Handles a datagram from `peer`. An answer is added to `outgoing`.
+    /// Handles a datagram from `peer`. An answer is added to `outgoing`. Only a cookie that was made later
+    /// than `after` counts.
     ///
     /// # Errors
     /// When OpenSSL fails; the datagram is lost and the next one gets a new try.
@@ -110,6 +155,7 @@ impl Door {
         peer: SocketAddr,
         datagram: &[u8],
         outgoing: &mut Datagrams,
+        after: Option<Instant>,
         now: Instant,
     ) -> Result<Knock, ConfigError> {
         let Some(random) = record::client_random(datagram) else {
@@ -122,7 +168,7 @@ impl Door {
             Some(link) => link,
             None => self.new_listener()?,
         };
-        self.greet(link.ssl_mut(), Attempt { address: peer, random })?;
+        self.greet(link.ssl_mut(), Attempt { address: peer, random, now, after })?;
         let before = outgoing.len();
         match link.listen(datagram, outgoing) {
             Listen::Verified => {
@@ -159,21 +205,15 @@ impl Door {
         Ok(link)
     }
 
-    /// A place for one more handshake, if need be that of the oldest unfinished one.
-    pub(crate) fn enter(&self) -> Arc<Place> {
-        let mut pending = self.lobby.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.retain(|place| place.strong_count() > 0);
-        while pending.len() >= self.config.max_pending_handshakes {
-            let Some(oldest) = pending.pop_front() else {
-                break;
-            };
-            if let Some(oldest) = oldest.upgrade() {
-                oldest.taken_back.store(true, Ordering::Relaxed);
-            }
-        }
-        let place = Arc::new(Place::default());
-        pending.push_back(Arc::downgrade(&place));
-        place
+    /// The network that `peer` counts for.
+    pub(crate) fn prefix(&self, peer: SocketAddr) -> Prefix {
+        Prefix::of(peer, &self.config.exempt_addresses)
+    }
+
+    /// A place for one more handshake, if need be that of another one.
+    pub(crate) fn enter(&self, peer: SocketAddr, now: Instant) -> Arc<Place> {
+        self.lobby.forget_successors(now);
+        self.lobby.pending.enter(self.prefix(peer), self.config.max_pending_handshakes, now)
     }
 }
 

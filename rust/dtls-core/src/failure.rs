@@ -60,6 +60,8 @@ named! {
         RevocationUnknown = "revocation_unknown",
         /// The two sides have no application protocol in common.
         NoApplicationProtocol = "no_application_protocol",
+        /// As many clients as the server allows are connected from that network.
+        TooManyPeers = "too_many_peers",
     }
 }
 
@@ -109,7 +111,9 @@ pub enum Failure {
     #[error("the other side does not speak DTLS 1.2")]
     UnsupportedVersion,
     /// The server gave the place of this handshake to a newer one.
-    #[error("too many handshakes were unfinished, and this was the oldest")]
+    #[error(
+        "too many handshakes were unfinished, and this was the oldest from the network with the most"
+    )]
     TooManyPending,
     /// The peer ended the connection before it was one.
     #[error("the other side closed the connection during the handshake")]
@@ -141,6 +145,12 @@ pub enum Failure {
     /// The client offers application protocols, and none that this server has.
     #[error("the client has no application protocol in common with this side")]
     NoCommonProtocol,
+    /// Its network has as many connections as the server allows.
+    #[error("{limit} clients of this network are connected already, which is the limit")]
+    TooManyPeers {
+        /// How many are allowed.
+        limit: usize,
+    },
     /// The handshake took too long, and got as far as where different pre-shared keys would show: what
     /// one side encrypts is noise to the other.
     #[error(
@@ -174,6 +184,7 @@ impl Failure {
             Self::UnknownPskIdentity { .. } => Reason::PskUnknownIdentity,
             Self::NoCommonProtocol => Reason::NoApplicationProtocol,
             Self::PskNotProved { .. } => Reason::Timeout,
+            Self::TooManyPeers { .. } => Reason::TooManyPeers,
         }
     }
 

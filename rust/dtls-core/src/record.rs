@@ -217,12 +217,23 @@ const SEQUENCE: u64 = (1 << 48) - 1;
 /// The fatal alert user_canceled as a plaintext record, to follow the record `last`; `None` when that
 /// one was encrypted, since what follows it would have to be as well.
 pub(crate) fn plaintext_cancel(last: Number) -> Option<[u8; HEADER + 2]> {
-    const FATAL: u8 = 2;
     const USER_CANCELED: u8 = 90;
     let number = last.next().filter(|number| number.epoch() == 0)?;
+    Some(fatal_alert(number, USER_CANCELED))
+}
+
+/// The fatal alert access_denied as a plaintext record, in answer to the ClientHello `hello`, whose
+/// record number it has (RFC 6347 section 4.2.1).
+pub(crate) fn plaintext_denial(hello: &[u8]) -> Option<[u8; HEADER + 2]> {
+    const ACCESS_DENIED: u8 = 49;
+    let (record, _) = split_record(hello).filter(|_| is_client_hello(hello))?;
+    Some(fatal_alert(record.number, ACCESS_DENIED))
+}
+
+fn fatal_alert(number: Number, description: u8) -> [u8; HEADER + 2] {
+    const FATAL: u8 = 2;
     let [e0, e1, s0, s1, s2, s3, s4, s5] = number.0.to_be_bytes();
-    let alert = [FATAL, USER_CANCELED];
-    Some([ALERT, 0xfe, 0xfd, e0, e1, s0, s1, s2, s3, s4, s5, 0, 2, alert[0], alert[1]])
+    [ALERT, 0xfe, 0xfd, e0, e1, s0, s1, s2, s3, s4, s5, 0, 2, FATAL, description]
 }
 
 /// The random of the ClientHello that `datagram` starts with, by which one client's attempt is told

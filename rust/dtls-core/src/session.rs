@@ -12,8 +12,11 @@
 //! 5. Application data, until one side sends close_notify.
 //!
 //! A server's client may start again from the same address without a goodbye (section 4.2.8): the
-//! session answers its ClientHello with a HelloVerifyRequest and goes on, and ends when the cookie has
-//! come back. A ClientHello that this very session began with, repeated or replayed, ends nothing.
+//! session answers its ClientHello with a HelloVerifyRequest and goes on. When the cookie has come back,
+//! a second handshake runs beside the connection, as its successor. The connection ends when that one is
+//! admitted, and by nothing less; the successor then goes to the acceptor, and the client's next datagram
+//! finds it there. A handshake that is not over has nothing to lose: it is replaced when the cookie comes
+//! back. A ClientHello from before the session began has a cookie from before, which counts for nothing.
 //!
 //! A flight without an answer goes out again when the timer runs out, except the last one: its sender
 //! is done, and repeats it when the flight before comes again. So a connected session has to be given
@@ -22,6 +25,7 @@
 mod connected;
 mod handshaking;
 mod negotiated;
+mod restart;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -34,15 +38,16 @@ use openssl::ssl::SslRef;
 use crate::bio::{Link, Step};
 use crate::config::{ClientConfig, Limits, MAX_PACKET};
 use crate::datagrams::Datagrams;
-use crate::door::{Door, Knock};
+use crate::door::Door;
 use crate::error::ConfigError;
 use crate::failure::Failure;
+use crate::pending::Place;
 use crate::resumption::Kept;
 use crate::stats::{Account, Count, Dropped, Stats};
 use crate::{certificate, ffi, peer_name, pins, record};
 
 use connected::Connected;
-use handshaking::Handshaking;
+pub(crate) use handshaking::Handshaking;
 
 /// Bytes of received packets that wait for the application, above which a session asks for no more
 /// datagrams.
@@ -81,6 +86,8 @@ pub struct Session {
     io: Io,
     limits: Limits,
     origin: Origin,
+    /// The session of a client that has started again, while it is not admitted.
+    successor: Option<Box<Session>>,
 }
 
 /// How a session came about.
@@ -97,6 +104,7 @@ struct Entrance {
     peer: SocketAddr,
     /// The random of the ClientHello that it began with.
     random: Option<[u8; 32]>,
+    began: Instant,
 }
 
 /// How a session ended that did not fail.
@@ -127,8 +135,11 @@ struct Io {
 
 /// The states, in the order of the protocol.
 enum State {
-    /// Boxed: it needs much that a connection no longer does.
+    /// Boxed: it needs much that a connection no longer does. A server's is here only while something is
+    /// done with it.
     Handshaking(Box<Handshaking>),
+    /// A server's handshake, which may be given up for another one at any time.
+    Pending(Arc<Place>),
     Connected(Connected),
     Closed(Ending),
     Failed(Failure),
@@ -153,11 +164,38 @@ impl Session {
         hello: &[u8],
         now: Instant,
     ) -> Self {
-        let handshaking = Handshaking::of_server(link, &door, hello, now);
+        let limit = door.config.max_peers_per_prefix;
+        if let Some(limit) = limit
+            && door.lobby.peers.are_too_many(door.prefix(peer), Some(limit))
+        {
+            let mut io = Io { counters: door.lobby.ledger.open(), ..Io::default() };
+            io.counters.add(Count::HandshakesStarted, 1);
+            if let Some(alert) = record::plaintext_denial(hello) {
+                io.outgoing.push(&alert);
+            }
+            let state = io.fail(Failure::TooManyPeers { limit: limit.get() });
+            let limits = door.config.limits;
+            let origin = Origin::Server(Entrance { door, peer, random: None, began: now });
+            return Self { state, io, limits, origin, successor: None };
+        }
+        let handshaking = Handshaking::of_server(link, &door, peer, hello, now);
+        Self::serve(handshaking, door, peer, hello, now)
+    }
+
+    fn serve(
+        handshaking: Box<Handshaking>,
+        door: Arc<Door>,
+        peer: SocketAddr,
+        hello: &[u8],
+        now: Instant,
+    ) -> Self {
         let (limits, counters) = (door.config.limits, door.lobby.ledger.open());
+        let place = door.enter(peer, now);
         let random = record::client_random(hello);
-        let origin = Origin::Server(Entrance { door, peer, random });
-        Self::start(handshaking, limits, origin, counters, now)
+        let origin = Origin::Server(Entrance { door, peer, random, began: now });
+        let mut session = Self::start(handshaking, limits, origin, counters, now);
+        session.keep_in(place);
+        session
     }
 
     fn start(
@@ -170,13 +208,19 @@ impl Session {
         counters.add(Count::HandshakesStarted, 1);
         let mut io = Io { counters, ..Io::default() };
         let state = handshaking.step(None, now, &mut io);
-        Self { state, io, limits, origin }
+        Self { state, io, limits, origin, successor: None }
+    }
+
+    /// Keeps a handshake where it can be given up for another one.
+    fn keep_in(&mut self, place: Arc<Place>) {
+        let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
+        self.state = state.kept_in(place, &self.io);
     }
 
     /// How it stands.
     pub fn status(&self) -> Status {
         match &self.state {
-            State::Handshaking(_) => Status::Handshaking,
+            State::Handshaking(_) | State::Pending(_) => Status::Handshaking,
             State::Connected(_) => Status::Connected,
             State::Closed(_) => Status::Closed,
             State::Failed(_) => Status::Failed,
@@ -201,17 +245,32 @@ impl Session {
 
     /// Handles one datagram from the peer. What is not DTLS is dropped.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
-        let least_encrypted = match &self.state {
-            State::Handshaking(state) => state.least_encrypted(),
-            State::Connected(state) => state.least_encrypted,
-            State::Closed(_) | State::Failed(_) => return,
+        let Some(least_encrypted) = self.least_encrypted() else {
+            return;
         };
         self.io.counters.received(datagram.len());
         let acceptable = record::acceptable(datagram, least_encrypted);
         if acceptable.len() < datagram.len().max(1) {
             self.io.counters.dropped(Dropped::Malformed);
         }
-        let datagram = acceptable;
+        self.handle_records(acceptable, now);
+    }
+
+    /// Shortest body of an encrypted record, in bytes; `None` when it is over.
+    fn least_encrypted(&self) -> Option<usize> {
+        match &self.state {
+            State::Handshaking(state) => Some(state.least_encrypted()),
+            State::Pending(place) => {
+                let known = place.look(|handshaking| handshaking.least_encrypted());
+                Some(known.unwrap_or(record::LEAST_ENCRYPTED))
+            }
+            State::Connected(state) => Some(state.least_encrypted),
+            State::Closed(_) | State::Failed(_) => None,
+        }
+    }
+
+    /// Handles a datagram of which nothing is left but acceptable records.
+    fn handle_records(&mut self, datagram: &[u8], now: Instant) {
         if datagram.is_empty() {
             return;
         }
@@ -224,51 +283,36 @@ impl Session {
             State::Connected(state) => state.read(Some(datagram), false, now, io),
             over => over,
         });
-    }
-
-    /// Whether `datagram` is a ClientHello, and not the one that this session began with.
-    fn is_of_another_attempt(&self, datagram: &[u8]) -> bool {
-        let Origin::Server(entrance) = &self.origin else {
-            return false;
-        };
-        let random = record::client_random(datagram);
-        random.is_some() && random != entrance.random
-    }
-
-    /// Answers the ClientHello of a client that may have started again, or of a stranger who says so.
-    fn handle_restart(&mut self, datagram: &[u8], now: Instant) {
-        let Origin::Server(Entrance { door, peer, .. }) = &self.origin else {
-            return;
-        };
-        match door.knock(*peer, datagram, &mut self.io.outgoing, now) {
-            // It has the cookie from that address. Its next repetition finds the door by itself.
-            Ok(Knock::Verified(_)) => self.advance(|_, _| State::Closed(Ending::Restarted)),
-            Ok(Knock::CookieSent) => {
-                self.io.counters.add(Count::CookiesSent, 1);
-                if let State::Handshaking(state) = &mut self.state {
-                    state.hold_back(now);
-                }
+        // Only one of the two can make something of it, and that is not known before.
+        self.with_successor(|successor| {
+            if let Some(least) = successor.least_encrypted() {
+                successor.handle_records(record::acceptable(datagram, least), now);
             }
-            Ok(Knock::Noise) => self.io.counters.dropped(Dropped::Unexpected),
-            Err(error) => log::warn!("a ClientHello of {peer} was lost: {error}"),
-        }
+        });
     }
 
     /// Does what is due at `now`: sends a flight again, or gives up a handshake or a silent peer.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.next_timeout().is_some_and(|due| due <= now) {
+        if self.own_timeout().is_some_and(|due| due <= now) {
             self.advance(|state, io| match state {
                 State::Handshaking(state) => state.handle_timeout(now, io),
                 State::Connected(state) => state.handle_timeout(io),
                 over => over,
             });
         }
+        self.with_successor(|successor| successor.handle_timeout(now));
     }
 
     /// When [`Session::handle_timeout`] has something to do; `None` for never.
     pub fn next_timeout(&self) -> Option<Instant> {
+        let successor = self.successor.as_ref().and_then(|successor| successor.own_timeout());
+        self.own_timeout().into_iter().chain(successor).min()
+    }
+
+    fn own_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Handshaking(state) => Some(state.next_timeout()),
+            State::Pending(place) => Some(place.next_timeout()),
             State::Connected(state) => state.next_timeout(),
             State::Closed(_) | State::Failed(_) => None,
         }
@@ -382,7 +426,7 @@ impl Session {
         self.advance(|state, io| match state {
             State::Handshaking(state) => state.close(io),
             State::Connected(state) => state.close(io),
-            State::Closed(_) | State::Failed(_) => State::Closed(Ending::Closed),
+            _ => State::Closed(Ending::Closed),
         });
     }
 
@@ -399,10 +443,41 @@ impl Session {
     fn advance(&mut self, transition: impl FnOnce(State, &mut Io) -> State) {
         // What stands here while it runs is seen by no one.
         let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
-        self.state = transition(state, &mut self.io);
+        self.state = match state {
+            State::Pending(place) => {
+                let state = match place.take() {
+                    Ok(handshaking) => State::Handshaking(handshaking),
+                    Err(mut farewell) => {
+                        self.io.outgoing.append(&mut farewell);
+                        State::Failed(Failure::TooManyPending)
+                    }
+                };
+                transition(state, &mut self.io).kept_in(place, &self.io)
+            }
+            state => transition(state, &mut self.io),
+        };
         self.io.counters.connected(matches!(self.state, State::Connected(_)));
         if let (State::Failed(_), Origin::Client(Some(kept))) = (&self.state, &self.origin) {
             kept.forget();
+        }
+        if let (State::Failed(_) | State::Closed(_), Origin::Server(Entrance { door, peer, .. })) =
+            (&self.state, &self.origin)
+            && let Some(successor) = self.successor.take()
+        {
+            door.lobby.hand_over(*peer, successor);
+        }
+    }
+}
+
+impl State {
+    /// The same, where a handshake is kept in `place`.
+    fn kept_in(self, place: Arc<Place>, io: &Io) -> Self {
+        match self {
+            Self::Handshaking(handshaking) => {
+                place.put(handshaking, io.counters.counters());
+                Self::Pending(place)
+            }
+            state => state,
         }
     }
 }

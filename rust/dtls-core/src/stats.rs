@@ -99,7 +99,9 @@ impl std::ops::AddAssign for Stats {
     }
 }
 
-/// The counters of one session, or of a door. One thread at a time counts; any may look.
+/// The counters of one session, or of a door. One thread at a time counts; any may look. What a session
+/// failed by for want of room is counted by the server, which gives the room to another, and by no one
+/// else.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     counts: [AtomicU64; Count::ALL.len()],
@@ -194,6 +196,13 @@ pub(crate) struct Account {
     counters: Arc<Counters>,
     /// A client's session is in none.
     ledger: Option<Arc<Ledger>>,
+}
+
+impl Account {
+    /// The counters themselves, for who counts what the session cannot.
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
 }
 
 impl std::ops::Deref for Account {

@@ -6,7 +6,7 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use dtls_core::{Accepted, Acceptor, Datagrams, Failure, Session, Status};
+use dtls_core::{Accepted, Acceptor, Datagrams, Failure, Reason, Session, Status};
 use support::link::{End, Link, Server, acceptor, address, connect};
 use support::{clock, memory, pki, records};
 
@@ -138,6 +138,40 @@ fn a_replayed_cookie_buys_no_more_than_the_limit() {
     drop(sessions);
     let left = memory::held() - before;
     assert!(left <= 16 * 1024, "{left} bytes are kept");
+}
+
+#[test]
+fn the_limit_holds_whether_the_owner_looks_or_not() {
+    const CLIENTS: usize = 2_000;
+    memory::count_openssl();
+    let mut acceptor = acceptor(&pki::localhost());
+    let peer = address("192.0.2.1:4242");
+    let hello = hello_with_cookie(&mut acceptor, peer);
+    drop(session(&mut acceptor, peer, &hello));
+    let before = memory::held();
+    let mut sessions = Vec::with_capacity(CLIENTS);
+    for _ in 0..CLIENTS {
+        let mut session = session(&mut acceptor, peer, &hello);
+        session.transmit(|_| {});
+        sessions.push(session);
+    }
+    let each = (memory::held() - before) / i64::try_from(MAX_PENDING).expect("small");
+    println!("half-open, with {CLIENTS} that nobody looks at: {each} bytes for each that goes on");
+    assert!(each <= 112 * 1024, "{each} bytes for each");
+    // They count as ended although nobody has looked.
+    let ended = u64::try_from(CLIENTS - MAX_PENDING).expect("small");
+    assert_eq!(acceptor.stats()[Reason::TooManyPending], ended);
+    for (index, session) in sessions.iter_mut().enumerate() {
+        let given_up = index < CLIENTS - MAX_PENDING;
+        assert_eq!(session.next_timeout().is_some_and(|due| due <= clock::now()), given_up);
+        session.handle_timeout(clock::now());
+        let failure = given_up.then_some(&Failure::TooManyPending);
+        assert_eq!(session.failure(), failure, "{index}");
+        let told = session.take();
+        let alert = told.first().and_then(|datagram| records::alert(datagram));
+        assert_eq!(alert, given_up.then_some(90), "{index}: its client is told");
+    }
+    assert_eq!(acceptor.stats()[Reason::TooManyPending], ended, "counted once");
 }
 
 /// The one byte that is given of a handshake message which promises 16 KB.

@@ -5,12 +5,14 @@ mod support;
 use std::time::Duration;
 
 use dtls_core::{
-    Accepted, Acceptor, ConfigError, Count, Datagrams, Ending, Failure, Limits, Session, Status,
+    Accepted, Acceptor, ClientConfig, ClientVerification, ConfigError, Count, Datagrams, Ending,
+    Failure, Limits, Reason, ServerConfig, Session, Status,
 };
 use support::link::{
     End, Link, Server, ToServer, acceptor, address, connect, established, packets,
 };
 use support::{clock, pki, records};
+use test_pki::{Profile, Usage};
 
 /// The first ClientHello of a new client, which has no cookie.
 fn hello(client: &mut Session) -> Vec<u8> {
@@ -29,7 +31,11 @@ fn hello_with_cookie(client: &mut Session, datagrams: &[Vec<u8>]) -> Vec<u8> {
 
 /// Lets a new client start from the address of the session in `link`, up to its cookie.
 fn start_again(link: &mut Link<Session, Server>) -> (Session, Vec<u8>) {
-    let mut client = connect(&pki::verifying());
+    start_again_with(link, &pki::verifying())
+}
+
+fn start_again_with(link: &mut Link<Session, Server>, config: &ClientConfig) -> (Session, Vec<u8>) {
+    let mut client = connect(config);
     let first = hello(&mut client);
     let session = link.server.session();
     session.handle(&first);
@@ -39,13 +45,32 @@ fn start_again(link: &mut Link<Session, Server>) -> (Session, Vec<u8>) {
     (client, second)
 }
 
-/// Takes the session out of `server` and goes on with `client` until both are connected.
-fn goes_through(mut server: Server, client: Session) {
-    server.session = None;
-    let mut link = Link::between(client, server);
+/// A server that lets in only whom these have signed.
+fn only_for(players: &test_pki::Authority) -> ServerConfig {
+    let required = ClientVerification::Required(pki::trust(&players.cert_pem()));
+    pki::localhost().with_verification(required).expect("a usable configuration")
+}
+
+/// Goes on with `client` until both are connected.
+fn goes_through(link: &mut Link<Session, Server>, client: Session) {
+    link.client = client;
     link.run();
     link.assert_connected();
     link.assert_data_flows();
+}
+
+/// Goes on until the session in `link` has ended for `client`, which starts again with `hello`.
+fn restarts(link: &mut Link<Session, Server>, client: Session, hello: &[u8]) {
+    link.client = client;
+    let session = link.server.session();
+    session.handle(hello);
+    link.settle();
+    let session = link.server.session();
+    assert_eq!(session.status(), Status::Closed);
+    assert_eq!(session.ending(), Some(Ending::Restarted));
+    assert_eq!(session.stats()[Count::Connections], 0);
+    assert_eq!(session.take(), Vec::<Vec<u8>>::new());
+    assert_eq!(link.client.status(), Status::Handshaking, "it waits for the server");
 }
 
 #[test]
@@ -53,31 +78,203 @@ fn a_client_that_starts_again_gets_a_cookie_and_then_a_new_connection() {
     let mut link = established();
     let (client, second) = start_again(&mut link);
     link.assert_data_flows();
-
-    let session = link.server.session();
-    session.handle(&second);
-    assert_eq!(session.status(), Status::Closed);
-    assert_eq!(session.ending(), Some(Ending::Restarted));
+    let began = clock::now();
+    restarts(&mut link, client, &second);
     assert_eq!(Ending::Restarted.to_string(), "the client started again");
-    assert_eq!(session.stats()[Count::Connections], 0);
-    assert_eq!(session.take(), Vec::<Vec<u8>>::new());
     // What it sends again because no one answered goes to the door.
-    goes_through(link.server, client);
+    link.server.session = None;
+    link.run();
+    link.assert_connected();
+    assert_eq!(clock::now() - began, Duration::from_millis(400), "one retransmission timeout");
+    link.assert_data_flows();
+    let stats = link.server.acceptor.stats();
+    assert_eq!((stats[Count::HandshakesCompleted], stats[Count::Connections]), (2, 1));
 }
 
 #[test]
-fn a_client_that_starts_again_during_the_handshake_gets_through_too() {
-    let mut link = Link::new(&pki::localhost(), &pki::verifying());
+fn the_end_of_a_session_leaves_its_successor_in_peace() {
+    // At each step of the new handshake, the old connection is closed by its owner.
+    for steps in 0..6 {
+        let mut link = established();
+        let (client, second) = start_again(&mut link);
+        link.client = client;
+        link.server.session().handle(&second);
+        for _ in 0..steps {
+            link.deliver_one();
+        }
+        link.server.session().close();
+        link.server.take();
+        link.server.session = None;
+        link.run();
+        link.assert_connected();
+        link.assert_data_flows();
+    }
+}
+
+#[test]
+fn a_connection_goes_on_until_the_client_that_starts_again_is_let_in() {
+    let mut link = established();
+    let (mut client, second) = start_again(&mut link);
+    link.server.session().handle(&second);
+    let flight = link.server.take();
+    link.assert_data_flows();
+    // Without a proof that it has read the answer it ends nothing, however often it is asked for.
+    for _ in 0..9 {
+        assert!(link.next_timer());
+        link.server.take();
+        link.assert_data_flows();
+    }
+    flight.iter().for_each(|datagram| client.handle(datagram));
+    let proof = client.take();
+    link.assert_data_flows();
+    assert!(!proof.is_empty());
+    proof.iter().for_each(|datagram| link.server.handle(datagram));
+    assert_eq!(link.server.session().ending(), Some(Ending::Restarted));
+}
+
+#[test]
+fn a_client_that_is_refused_when_it_starts_again_ends_nothing() {
+    let players = test_pki::Authority::root("Players");
+    let player = players.issue(Profile::new("player-17").usage(Usage::Client));
+    let mut link = Link::established(&only_for(&players), &pki::showing(&player));
+    let (mut client, second) = start_again(&mut link);
+    assert_eq!(client.status(), Status::Handshaking);
+    link.server.session().handle(&second);
+    // It has heard everything, and has no certificate to show.
+    loop {
+        let to_client = link.server.take();
+        to_client.iter().for_each(|datagram| client.handle(datagram));
+        let to_server = client.take();
+        if to_server.is_empty() {
+            break;
+        }
+        to_server.iter().for_each(|datagram| link.server.handle(datagram));
+    }
+    assert!(matches!(client.failure(), Some(Failure::PeerAlert(_))), "{:?}", client.failure());
+    assert_eq!(link.server.session().status(), Status::Connected);
+    link.assert_data_flows();
+    let stats = link.server.acceptor.stats();
+    assert_eq!(stats[Reason::ClientCertificateRequired], 1);
+}
+
+#[test]
+fn a_successor_that_nobody_asks_for_is_dropped_in_time() {
+    let mut link = established();
+    let (client, second) = start_again(&mut link);
+    restarts(&mut link, client, &second);
+    link.server.session = None;
+    clock::advance(Duration::from_secs(31));
+    link.client.handle_timeout(clock::now());
+    link.client.take();
+    let mut late = connect(&pki::verifying());
+    link.server.handle(&hello(&mut late));
+    assert!(link.server.session.is_none(), "the next client begins from the beginning");
+}
+
+#[test]
+fn a_client_that_starts_again_after_that_is_let_in_too() {
+    let mut link = established();
+    let (client, second) = start_again(&mut link);
+    restarts(&mut link, client, &second);
+    link.server.session = None;
+    // It crashes once more, before its first handshake is over.
+    link.client = connect(&pki::verifying());
+    link.run();
+    link.assert_connected();
+    link.assert_data_flows();
+}
+
+#[test]
+fn a_client_that_starts_again_does_not_resume_and_is_let_in_though_it_is_silent() {
+    let config = pki::verifying();
+    let mut link = Link::established(&pki::localhost(), &config);
+    link.client = connect(&config);
+    link.settle();
+    assert_eq!(link.server.session().ending(), Some(Ending::Restarted));
+    link.server.session = None;
+    link.run();
+    link.assert_connected();
+    assert!(!link.client.is_resumed());
+    // It has a ticket again, and it counts.
+    link.start_over(connect(&config));
+    link.run();
+    link.assert_connected();
+    assert!(link.client.is_resumed());
+}
+
+#[test]
+fn a_client_that_starts_again_meets_what_the_server_demands_by_now() {
+    let players = test_pki::Authority::root("Players");
+    let player = players.issue(Profile::new("player-17").usage(Usage::Client));
+    let mut link = established();
+    link.server.acceptor.set_config(only_for(&players));
+    let (client, second) = start_again_with(&mut link, &pki::showing(&player));
+    restarts(&mut link, client, &second);
+    link.server.session = None;
+    link.run();
+    link.assert_connected();
+    assert_eq!(link.server.session().peer_common_name().as_deref(), Some("player-17"));
+}
+
+#[test]
+fn the_hellos_of_an_earlier_connection_end_nothing() {
+    let mut link = established();
+    let earlier: Vec<Vec<u8>> = link.sent(ToServer).into_iter().map(<[u8]>::to_vec).collect();
+    link.server.session().close();
+    clock::advance(Duration::from_millis(700));
+    link.start_over(connect(&pki::verifying()));
+    link.run();
+    link.assert_connected();
+    clock::advance(Duration::from_secs(1));
+    for _ in 0..3 {
+        for datagram in &earlier {
+            let session = link.server.session();
+            session.handle(datagram);
+            assert_eq!(session.status(), Status::Connected);
+            for answer in session.take() {
+                assert!(answer.len() <= datagram.len());
+                assert_eq!(records::message(&answer), Some(records::HELLO_VERIFY_REQUEST));
+            }
+        }
+    }
+    let stats = link.server.acceptor.stats();
+    assert_eq!(stats[Count::HandshakesStarted], 2, "nothing was begun");
+    link.assert_data_flows();
+}
+
+#[test]
+fn the_hellos_of_an_earlier_connection_do_not_disturb_a_handshake() {
+    let mut link = established();
+    let earlier: Vec<Vec<u8>> = link.sent(ToServer).into_iter().map(<[u8]>::to_vec).collect();
+    link.server.session().close();
+    clock::advance(Duration::from_millis(700));
+    link.start_over(connect(&pki::verifying()));
     while link.server.session.is_none() {
         assert!(link.deliver_one());
     }
-    assert_eq!(link.server.session().status(), Status::Handshaking);
-    link.server.session().take();
+    let hellos = earlier.iter().filter(|it| records::message(it) == Some(records::CLIENT_HELLO));
+    for hello in hellos {
+        link.server.handle(hello);
+    }
+    assert_eq!(link.server.session().stats()[Count::HandshakesStarted], 1);
+    link.run();
+    link.assert_connected();
+    link.assert_data_flows();
+}
+
+#[test]
+fn a_client_that_starts_again_during_the_handshake_gets_through_at_once() {
+    let mut link = broken_off();
     let (client, second) = start_again(&mut link);
     assert_eq!(link.server.session().status(), Status::Handshaking);
+    let began = clock::now();
+    link.client = client;
     link.server.session().handle(&second);
-    assert_eq!(link.server.session().ending(), Some(Ending::Restarted));
-    goes_through(link.server, client);
+    link.settle();
+    link.assert_connected();
+    assert_eq!(clock::now(), began, "in the same session, without waiting for anything");
+    assert_eq!(link.server.session().stats()[Count::HandshakesStarted], 2);
+    link.assert_data_flows();
 }
 
 /// A server with a handshake whose client has broken off.
@@ -113,8 +310,7 @@ fn what_the_server_still_says_about_the_attempt_before_is_not_an_answer() {
     let answer = link.server.take();
     let second = hello_with_cookie(&mut client, &answer);
     link.server.handle(&second);
-    assert_eq!(link.server.session().ending(), Some(Ending::Restarted));
-    goes_through(link.server, client);
+    goes_through(&mut link, client);
 }
 
 #[test]
@@ -123,7 +319,7 @@ fn a_flight_is_held_back_once_while_its_client_may_start_again() {
     let (client, second) = start_again(&mut link);
     assert_eq!(repeated(&mut link, 999), Vec::<Vec<u8>>::new());
     link.server.handle(&second);
-    goes_through(link.server, client);
+    goes_through(&mut link, client);
 
     // A stranger who says hello all the time keeps nobody waiting for longer than that.
     let mut link = broken_off();

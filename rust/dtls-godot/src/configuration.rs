@@ -1,5 +1,7 @@
 //! `DTLSOptions`, made into what `dtls-core` takes. Every error names the property.
 
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use dtls_core::{
@@ -53,7 +55,9 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
             usize::try_from(options.max_pending_handshakes).unwrap_or_default(),
         ),
     )?
-    .with_limits(limits(&options)?);
+    .with_limits(limits(&options)?)
+    .with_max_peers_per_prefix(max_peers_per_prefix(&options)?)
+    .with_exempt_addresses(exempt_addresses(&options)?);
     if !options.session_resumption {
         config = config.with_resumption(false)?;
     }
@@ -127,6 +131,11 @@ fn more_than_an_identity(options: &DtlsOptions) -> Option<&'static str> {
             "max_pending_handshakes",
             options.max_pending_handshakes != DtlsOptions::DEFAULT_MAX_PENDING_HANDSHAKES,
         ),
+        (
+            "max_peers_per_prefix",
+            options.max_peers_per_prefix != DtlsOptions::DEFAULT_MAX_PEERS_PER_PREFIX,
+        ),
+        ("exempt_addresses", !options.exempt_addresses.is_empty()),
         ("session_resumption", !options.session_resumption),
         ("ticket_keys", !options.ticket_keys.is_empty()),
         ("key_log_path", !options.key_log_path.is_empty()),
@@ -170,6 +179,11 @@ pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Resul
             "max_pending_handshakes",
             options.max_pending_handshakes != DtlsOptions::DEFAULT_MAX_PENDING_HANDSHAKES,
         ),
+        (
+            "max_peers_per_prefix",
+            options.max_peers_per_prefix != DtlsOptions::DEFAULT_MAX_PEERS_PER_PREFIX,
+        ),
+        ("exempt_addresses", !options.exempt_addresses.is_empty()),
     ] {
         if is_set {
             return Err(unusable(property, "it is for servers"));
@@ -389,6 +403,22 @@ fn limits(options: &DtlsOptions) -> Result<Limits> {
     let idle_timeout = seconds("idle_timeout", options.idle_timeout)?;
     limits = of("handshake_timeout", limits.with_handshake_timeout(handshake_timeout))?;
     Ok(limits.with_idle_timeout((!idle_timeout.is_zero()).then_some(idle_timeout)))
+}
+
+/// How many clients of one network a server may have; `None` for any number.
+fn max_peers_per_prefix(options: &DtlsOptions) -> Result<Option<NonZeroUsize>> {
+    let count = options.max_peers_per_prefix;
+    let why = || format!("{count} is less than none; 0 is for no limit");
+    let count = usize::try_from(count).map_err(|_| unusable("max_peers_per_prefix", why()))?;
+    Ok(NonZeroUsize::new(count))
+}
+
+fn exempt_addresses(options: &DtlsOptions) -> Result<Vec<IpAddr>> {
+    let read = |text: String| {
+        let why = || format!("\"{text}\" is not an IP address, such as 192.0.2.1 or 2001:db8::1");
+        text.parse().map_err(|_| unusable("exempt_addresses", why()))
+    };
+    strings(&options.exempt_addresses).into_iter().map(read).collect()
 }
 
 fn strings(given: &PackedStringArray) -> Vec<String> {

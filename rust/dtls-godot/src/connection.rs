@@ -12,7 +12,7 @@ use godot::obj::Gd;
 
 use crate::enums::{Reason, Status};
 use crate::error::CredentialError;
-use crate::udp::{self, Flow};
+use crate::udp::{self, Claim, Flow};
 
 /// Something to be logged.
 pub(crate) type Report = (log::Level, String);
@@ -43,6 +43,8 @@ enum Connection {
 
 struct Active {
     udp: Gd<PacketPeerUdp>,
+    /// As long as this peer serves it, no other one may.
+    _claim: Claim,
     session: Session,
     /// Whose failures the developer wants to hear about: a client's own connection, rather than what
     /// strangers send to a server.
@@ -51,8 +53,8 @@ struct Active {
 
 impl Peer {
     /// Serves a client whose handshake has begun.
-    pub(crate) fn accept(&mut self, udp: Gd<PacketPeerUdp>, session: Session) {
-        self.begin(Active { udp, session, is_client: false });
+    pub(crate) fn accept(&mut self, udp: Gd<PacketPeerUdp>, claim: Claim, session: Session) {
+        self.begin(Active { udp, _claim: claim, session, is_client: false });
     }
 
     /// Leads nowhere.
@@ -243,6 +245,11 @@ impl Peer {
 enum ConnectError {
     #[error("the peer is connected or connecting already; call disconnect_from_peer() first")]
     InUse,
+    #[error(
+        "another peer uses this UDP peer; call disconnect_from_peer() on that one first, or give each \
+         connection a UDP peer of its own"
+    )]
+    SocketInUse,
     #[error("the UDP peer is null")]
     NoSocket,
     #[error(
@@ -258,7 +265,7 @@ enum ConnectError {
 impl ConnectError {
     fn code(&self) -> Error {
         match self {
-            Self::InUse => Error::ERR_ALREADY_IN_USE,
+            Self::InUse | Self::SocketInUse => Error::ERR_ALREADY_IN_USE,
             Self::NoSocket | Self::SocketNotConnected => Error::ERR_INVALID_PARAMETER,
             Self::Credentials(error) => error.code(),
             Self::Config(_) => Error::ERR_CANT_CREATE,
@@ -274,8 +281,9 @@ fn start(
     if !udp.is_socket_connected() {
         return Err(ConnectError::SocketNotConnected);
     }
+    let claim = Claim::of(&udp).ok_or(ConnectError::SocketInUse)?;
     let session = Session::connect(&config()?, Instant::now())?;
-    Ok(Active { udp, session, is_client: true })
+    Ok(Active { udp, _claim: claim, session, is_client: true })
 }
 
 impl Active {

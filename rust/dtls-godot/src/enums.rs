@@ -64,7 +64,7 @@ class_enum! {
         /// The other side refused. [method get_last_error] says what it gave as its reason.
         REASON_PEER_ALERT => PeerAlert = 14,
         /// Too many clients were connecting to the server at the same time, and this one was the
-        /// oldest.
+        /// oldest of the network that had the most.
         REASON_TOO_MANY_PENDING => TooManyPending = 15,
         /// The other side closed the connection during the handshake.
         REASON_CLOSED_EARLY => ClosedEarly = 16,
@@ -85,6 +85,10 @@ class_enum! {
         REASON_REVOCATION_UNKNOWN => RevocationUnknown = 23,
         /// Both sides have application protocols, and none in common.
         REASON_NO_APPLICATION_PROTOCOL => NoApplicationProtocol = 24,
+        /// As many clients of one network are connected to the server as
+        /// [member DTLSOptions.max_peers_per_prefix] allows. The client itself sees
+        /// [constant REASON_PEER_ALERT].
+        REASON_TOO_MANY_PEERS => TooManyPeers = 25,
     }
 }
 

@@ -151,11 +151,26 @@ pub(crate) struct DtlsOptions {
     #[export(range = (0.0, 3600.0, 0.1, or_greater, suffix = "s"))]
     #[init(val = Self::DEFAULT_IDLE_TIMEOUT)]
     pub(crate) idle_timeout: f64,
-    /// How many handshakes of a server may be unfinished at a time. When there are more, the oldest is
-    /// given up. At least 1. A client leaves it at 256.
+    /// How many handshakes of a server may be unfinished at a time. When there are more, one is given up:
+    /// the oldest of the network that has the most, where a network is one IPv4 address, or the /64 of an
+    /// IPv6 address. So one host cannot push the others out. At least 1. A client leaves it at 256.
     #[export(range = (1.0, 65536.0, 1.0, or_greater))]
     #[init(val = Self::DEFAULT_MAX_PENDING_HANDSHAKES)]
     pub(crate) max_pending_handshakes: i64,
+    /// How many clients of one network may be connected to a server at a time, where a network is one
+    /// IPv4 address, or the /64 of an IPv6 address. One more is refused with
+    /// [constant PacketPeerDTLSOpenSSL.REASON_TOO_MANY_PEERS], and told that access is denied. 0: any
+    /// number, which is the default, since all players of a household, a school or a mobile operator may
+    /// have the same address. A client leaves it at 0.
+    #[export(range = (0.0, 65536.0, 1.0, or_greater))]
+    #[init(val = Self::DEFAULT_MAX_PEERS_PER_PREFIX)]
+    pub(crate) max_peers_per_prefix: i64,
+    /// IP addresses that stand for many clients of a server, such as that of a load balancer. Each client
+    /// that comes from one of them counts for itself, for [member max_pending_handshakes] and
+    /// [member max_peers_per_prefix]. They are whole addresses, such as [code]"192.0.2.1"[/code] or
+    /// [code]"2001:db8::1"[/code], without a port; a client leaves the list empty.
+    #[export]
+    pub(crate) exempt_addresses: PackedStringArray,
 
     /// Whether connections may go on with the session of an earlier one, which takes a fraction of the
     /// time.
@@ -189,6 +204,8 @@ impl DtlsOptions {
     /// Never.
     pub(crate) const DEFAULT_IDLE_TIMEOUT: f64 = 0.0;
     pub(crate) const DEFAULT_MAX_PENDING_HANDSHAKES: i64 = 256;
+    /// Any number.
+    pub(crate) const DEFAULT_MAX_PEERS_PER_PREFIX: i64 = 0;
 }
 
 #[godot_api]

@@ -17,6 +17,7 @@ use crate::options::DtlsOptions;
 use crate::parts::client_config;
 use crate::peers::{Handle, with};
 use crate::stats;
+use crate::udp::Claim;
 use crate::{configuration, credentials, saved};
 
 class! { peer,
@@ -53,9 +54,9 @@ pub(crate) struct PacketPeerDtls {
 
 impl PacketPeerDtls {
     /// A server's peer whose handshake has begun.
-    pub(crate) fn accepted(udp: Gd<PacketPeerUdp>, session: Session) -> Gd<Self> {
+    pub(crate) fn accepted(udp: Gd<PacketPeerUdp>, claim: Claim, session: Session) -> Gd<Self> {
         let object = Self::new_gd();
-        with(&object, (), |peer| peer.accept(udp, session));
+        with(&object, (), |peer| peer.accept(udp, claim, session));
         object
     }
 
@@ -82,9 +83,10 @@ impl PacketPeerDtls {
     /// nothing is verified, [param valid_certificate] or not: anyone on the way can read and change
     /// everything.
     ///
-    /// Returns [constant ERR_INVALID_PARAMETER] when an argument cannot be used and
-    /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] says more. After the
-    /// end of a connection it can be called again.
+    /// Returns [constant ERR_INVALID_PARAMETER] when an argument cannot be used, and
+    /// [constant ERR_ALREADY_IN_USE] during a connection or while another peer uses
+    /// [param packet_peer]; [method get_last_error] says more. After the end of a connection it can be
+    /// called again.
     #[func(gd_self)]
     fn connect_to_peer(
         this: Gd<Self>,
@@ -142,9 +144,9 @@ impl PacketPeerDtls {
     /// [member DTLSOptions.trusted_ca_pem] or [member DTLSOptions.pinned_sha256] is set, with a pre-shared
     /// key, and with [constant DTLSOptions.VERIFY_NONE].
     ///
-    /// Returns [constant ERR_INVALID_PARAMETER] when an argument or one of the options cannot be used and
-    /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] names the property and
-    /// what is wrong with it.
+    /// Returns [constant ERR_INVALID_PARAMETER] when an argument or one of the options cannot be used, and
+    /// [constant ERR_ALREADY_IN_USE] during a connection or while another peer uses
+    /// [param packet_peer]; [method get_last_error] names the property and what is wrong with it.
     #[func(gd_self)]
     fn connect_with_options(
         this: Gd<Self>,
@@ -284,7 +286,8 @@ impl PacketPeerDtls {
     ///
     /// [code]packets_received[/code] and [code]packets_sent[/code]: packets of the game.
     ///
-    /// [code]handshakes_started[/code] and [code]handshakes_completed[/code]: 0 or 1 on a peer.
+    /// [code]handshakes_started[/code] and [code]handshakes_completed[/code]: 0 or 1 on a peer; more have
+    /// started if its client has started again before it was connected.
     ///
     /// [code]connections[/code]: how many there are at this moment, which on a peer is 0 or 1. It is the
     /// one value that goes down again.

@@ -17,7 +17,7 @@ use crate::names::class;
 use crate::options::DtlsOptions;
 use crate::peer::PacketPeerDtls;
 use crate::stats;
-use crate::udp::{self, Flow};
+use crate::udp::{self, Claim, Flow};
 
 class! { server,
 
@@ -140,7 +140,14 @@ impl DtlsServer {
     ///
     /// Never returns null. Go on with the returned peer only if its status is
     /// [code]STATUS_HANDSHAKING[/code]: with every client one attempt is lost to the cookie exchange,
-    /// and datagrams that are not the beginning of a connection end the same way.
+    /// and datagrams that are not the beginning of a connection end the same way. So do clients whose
+    /// network has as many connections as [member DTLSOptions.max_peers_per_prefix] allows, and a
+    /// [PacketPeerUDP] that another peer still uses; [method PacketPeerDTLSOpenSSL.get_last_error] of the
+    /// returned peer says which it was.
+    ///
+    /// A client that connects anew from the address of a connection, mostly after a crash, comes through
+    /// here, too: once it has been let in, its old peer is [code]STATUS_DISCONNECTED[/code], with the
+    /// error "the client started again". Nothing less ends the old one.
     #[func(gd_self)]
     fn take_connection(
         mut this: Gd<Self>,
@@ -192,6 +199,9 @@ impl DtlsServer {
                 "the UDP peer is not connected; it has to come from UDPServer.take_connection()",
             );
         }
+        let claim = Claim::of(&udp).ok_or(
+            "another peer uses this UDP peer; take it again only when the connection of that one is over",
+        )?;
         self.misuse = "";
         let now = Instant::now();
         let mut outgoing = Datagrams::new();
@@ -227,7 +237,7 @@ impl DtlsServer {
             udp::send(&mut udp, datagram);
         }
         Ok(match session {
-            Some(session) => PacketPeerDtls::accepted(udp, *session),
+            Some(session) => PacketPeerDtls::accepted(udp, claim, *session),
             None => PacketPeerDtls::refused(why),
         })
     }

@@ -1,17 +1,39 @@
 //! Datagrams of the engine's PacketPeerUDP.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 
 use godot::builtin::PackedByteArray;
 use godot::classes::PacketPeerUdp;
 use godot::global::Error;
-use godot::obj::Gd;
+use godot::obj::{Gd, InstanceId};
+use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
 
 /// Most datagrams that one call takes from a socket, so that a flood cannot hold a frame up.
 const DATAGRAMS_PER_CALL: usize = 1024;
 /// Most errors of the socket that one call steps over. Each is an ICMP message about a datagram sent
 /// earlier, and says nothing about the ones that wait behind it.
 const ERRORS_PER_CALL: usize = 16;
+
+/// The right of one peer to a socket. Two that shared it would take each other's datagrams.
+pub(crate) struct Claim(InstanceId);
+
+static CLAIMS: LazyLock<Mutex<FxHashSet<InstanceId>>> = LazyLock::new(Mutex::default);
+
+impl Claim {
+    /// The right to `udp`, unless another peer has it.
+    pub(crate) fn of(udp: &Gd<PacketPeerUdp>) -> Option<Self> {
+        let id = udp.instance_id();
+        CLAIMS.lock().insert(id).then(|| Self(id))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        CLAIMS.lock().remove(&self.0);
+    }
+}
 
 /// Gives the waiting datagrams to `handle`, oldest first, until it has enough.
 ///

@@ -4,7 +4,8 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use dtls_core::{
-    Accepted, Acceptor, ClientConfig, Datagrams, Ending, Failure, ServerConfig, Session, Status,
+    Accepted, Acceptor, ClientConfig, Count, Datagrams, Ending, Failure, ServerConfig, Session,
+    Status,
 };
 
 use crate::{clock, records};
@@ -107,6 +108,11 @@ impl World {
             ToServer => Some(&mut self.client),
             ToClient => self.server.as_mut(),
         }
+    }
+
+    /// How many clients have proved their address.
+    pub(crate) fn handshakes_begun(&self) -> u64 {
+        self.acceptor.stats()[Count::HandshakesStarted]
     }
 
     pub(crate) fn are_connected(&self) -> bool {

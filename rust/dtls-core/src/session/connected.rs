@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::bio::{Link, Step};
 use crate::config::MAX_PACKET;
 use crate::failure::Failure;
+use crate::pending::PeerPermit;
 use crate::record::{self, ALERT, APPLICATION_DATA, Record};
 use crate::replay::Window;
 use crate::stats::{Counters, Dropped};
@@ -14,6 +15,8 @@ use super::{Ending, Io, State};
 
 pub(super) struct Connected {
     pub(super) link: Link,
+    /// By which a server's client is counted.
+    pub(super) permit: Option<PeerPermit>,
     /// When the peer's last packet came, or the handshake was over.
     heard: Instant,
     idle_timeout: Option<Duration>,
@@ -30,7 +33,8 @@ thread_local! {
 impl Connected {
     pub(super) fn new(link: Link, idle_timeout: Option<Duration>, now: Instant) -> Self {
         let least_encrypted = link.least_encrypted();
-        Self { link, heard: now, idle_timeout, delivered: Window::default(), least_encrypted }
+        let delivered = Window::default();
+        Self { link, permit: None, heard: now, idle_timeout, delivered, least_encrypted }
     }
 
     /// When the peer has been silent for too long.

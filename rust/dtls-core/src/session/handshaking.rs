@@ -1,5 +1,7 @@
 //! A handshake, of either side.
 
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,9 +10,11 @@ use openssl::error::ErrorStack;
 use crate::admission::{self, Expectation};
 use crate::bio::{Link, Step};
 use crate::config::{ClientConfig, Limits};
-use crate::door::{Door, Place};
+use crate::datagrams::Datagrams;
+use crate::door::Door;
 use crate::failure::{Failure, Role};
 use crate::peer_name::PeerName;
+use crate::pending::{PeerPermit, Peers, Prefix};
 use crate::resumption::Kept;
 use crate::stats::{Count, Dropped};
 use crate::{psk, record, verification};
@@ -30,14 +34,15 @@ const HOLD_BACK: Duration = Duration::from_secs(1);
 /// How long after its last repetition a first flight is replaced by a new one.
 const START_OVER: Duration = Duration::from_secs(2);
 
-pub(super) struct Handshaking {
+pub(crate) struct Handshaking {
     link: Link,
     expectation: Expectation,
     limits: Limits,
     /// Where a client keeps its session, if it does.
     kept: Option<Arc<Kept>>,
-    /// A server's session may go on only as long as this has not been taken back.
-    place: Option<Arc<Place>>,
+    /// Where a server counts its client once it is connected.
+    admission: Option<Admission>,
+    progress: Progress,
     started: Instant,
     deadline: Instant,
     retransmit_at: Option<Instant>,
@@ -59,6 +64,36 @@ pub(super) struct Handshaking {
     encrypted_handshake: u32,
     /// Datagrams whose first encrypted record was another one.
     encrypted_other: u32,
+}
+
+/// How far a handshake may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// To the end.
+    Free,
+    /// Up to the end: its client has another session, which ends first.
+    Held,
+    /// It was held and has come to its end. Its last flight has not been sent.
+    Admitted,
+    /// It was held, has come to its end, and may be connected now.
+    Released,
+}
+
+/// What a server asks before a client is connected.
+struct Admission {
+    peers: Arc<Peers>,
+    prefix: Prefix,
+    limit: Option<NonZeroUsize>,
+    /// What a client that starts again has already.
+    permit: Option<PeerPermit>,
+}
+
+impl Admission {
+    fn permit(self) -> Result<PeerPermit, Failure> {
+        let Self { peers, prefix, limit, permit } = self;
+        let too_many = Failure::TooManyPeers { limit: limit.map_or(0, NonZeroUsize::get) };
+        permit.or_else(|| peers.permit(prefix, limit)).ok_or(too_many)
+    }
 }
 
 /// A client's SSL object.
@@ -87,12 +122,23 @@ impl Handshaking {
         Ok(handshaking)
     }
 
-    /// That of a client which has come in through `door`, with its ClientHello in `link`.
-    pub(super) fn of_server(link: Link, door: &Door, hello: &[u8], now: Instant) -> Box<Self> {
+    /// That of the client at `peer` which has come in through `door`, with its ClientHello in `link`.
+    pub(super) fn of_server(
+        link: Link,
+        door: &Door,
+        peer: SocketAddr,
+        hello: &[u8],
+        now: Instant,
+    ) -> Box<Self> {
         let settings = Arc::clone(&door.config.settings);
         let expectation = Expectation::Client(settings, Arc::clone(&door.lobby));
         let mut handshaking = Self::new(link, expectation, door.config.limits, now);
-        handshaking.place = Some(door.enter());
+        handshaking.admission = Some(Admission {
+            peers: Arc::clone(&door.lobby.peers),
+            prefix: door.prefix(peer),
+            limit: door.config.max_peers_per_prefix,
+            permit: None,
+        });
         handshaking.next_plain = record::first_sequence(hello).unwrap_or(0) + 1;
         handshaking.begun = true;
         handshaking
@@ -104,7 +150,8 @@ impl Handshaking {
             expectation,
             limits,
             kept: None,
-            place: None,
+            admission: None,
+            progress: Progress::Free,
             deadline: now + limits.handshake_timeout(),
             started: now,
             retransmit_at: None,
@@ -118,9 +165,48 @@ impl Handshaking {
         })
     }
 
-    pub(super) fn next_timeout(&self) -> Instant {
-        if self.has_lost_its_place() {
-            return self.started;
+    /// Lets it come to its end and no further.
+    pub(super) fn hold(&mut self) {
+        self.progress = Progress::Held;
+    }
+
+    /// Goes on in place of the attempt before, and no further than that.
+    pub(super) fn replace(&mut self, before: &Self) {
+        if matches!(before.progress, Progress::Held | Progress::Admitted) {
+            self.progress = Progress::Held;
+        }
+    }
+
+    /// Lets it go on after all.
+    pub(super) fn release(&mut self) {
+        self.progress = match self.progress {
+            Progress::Free | Progress::Held => Progress::Free,
+            Progress::Admitted | Progress::Released => Progress::Released,
+        };
+    }
+
+    /// Whether it was held and has come to its end.
+    pub(super) fn is_admitted(&self) -> bool {
+        matches!(self.progress, Progress::Admitted | Progress::Released)
+    }
+
+    /// Takes over the permit of the session that its client had before.
+    pub(super) fn inherit(&mut self, permit: Option<PeerPermit>) {
+        if let Some(admission) = &mut self.admission {
+            admission.permit = permit;
+        }
+    }
+
+    /// Until when it may take.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(crate) fn next_timeout(&self) -> Instant {
+        match self.progress {
+            Progress::Free | Progress::Held => {}
+            Progress::Admitted => return self.deadline,
+            Progress::Released => return self.started,
         }
         self.retransmit_at.map_or(self.deadline, |at| at.min(self.deadline))
     }
@@ -140,13 +226,14 @@ impl Handshaking {
     }
 
     /// Gives it up.
-    pub(super) fn close(mut self, io: &mut Io) -> State {
-        self.link.cancel(&mut io.outgoing);
+    pub(super) fn close(self, io: &mut Io) -> State {
+        self.cancel(&mut io.outgoing);
         State::Closed(Ending::Closed)
     }
 
-    fn has_lost_its_place(&self) -> bool {
-        self.place.as_ref().is_some_and(|place| place.is_taken_back())
+    /// Tells the peer that it is given up.
+    pub(crate) fn cancel(mut self, outgoing: &mut Datagrams) {
+        self.link.cancel(outgoing);
     }
 
     /// Goes on with the datagram that arrived, or starts.
@@ -156,6 +243,16 @@ impl Handshaking {
         now: Instant,
         io: &mut Io,
     ) -> State {
+        match self.progress {
+            Progress::Free | Progress::Held => {}
+            Progress::Admitted => return State::Handshaking(self),
+            Progress::Released => {
+                return match self.finish(now, io) {
+                    State::Connected(state) => state.read(datagram, false, now, io),
+                    over => over,
+                };
+            }
+        }
         let mut own = None;
         if let Some(datagram) = datagram {
             let wanted = self.wanted(datagram, io);
@@ -224,9 +321,8 @@ impl Handshaking {
     }
 
     pub(super) fn handle_timeout(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
-        if self.has_lost_its_place() {
-            self.link.cancel(&mut io.outgoing);
-            return io.fail(Failure::TooManyPending);
+        if self.progress == Progress::Released {
+            return self.finish(now, io);
         }
         if now >= self.deadline {
             let after = now.saturating_duration_since(self.started);
@@ -266,8 +362,14 @@ impl Handshaking {
 
     /// Both Finished messages are there.
     fn finish(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
-        match admission::admit(self.link.ssl(), &self.expectation) {
-            Ok(()) => {
+        let admitted = admission::admit(self.link.ssl(), &self.expectation);
+        if admitted.is_ok() && self.progress == Progress::Held {
+            self.progress = Progress::Admitted;
+            return State::Handshaking(self);
+        }
+        let permit = |admission: Admission| admission.permit();
+        match admitted.and_then(|()| self.admission.take().map(permit).transpose()) {
+            Ok(permit) => {
                 let took = now.saturating_duration_since(self.started).as_millis();
                 io.counters.add(Count::HandshakesCompleted, 1);
                 io.counters.add(Count::HandshakeMsec, u64::try_from(took).unwrap_or_default());
@@ -281,7 +383,8 @@ impl Handshaking {
                 }
                 // Application data may have come in the same datagram, or before the Finished.
                 let pending = self.early || self.link.has_pending();
-                let connected = Connected::new(self.link, self.limits.idle_timeout(), now);
+                let mut connected = Connected::new(self.link, self.limits.idle_timeout(), now);
+                connected.permit = permit;
                 if pending {
                     connected.read(None, true, now, io)
                 } else {
