@@ -352,14 +352,14 @@ pub(crate) fn is_delta(list: &X509CrlRef) -> bool {
     unsafe { sys::X509_CRL_get_ext_by_NID(list.as_ptr(), sys::NID_delta_crl, -1) >= 0 }
 }
 
-/// Whether `certificate` is for the DNS name `name`: by its subject alternative names, and only
-/// when it has no such extension at all, by its common name.
-pub(crate) fn matches_dns_name(certificate: &X509Ref, name: &str) -> bool {
+/// Whether `certificate` is for the DNS name `name`: by its subject alternative names, or by its common
+/// name if `by_common_name` says so.
+pub(crate) fn matches_dns_name(certificate: &X509Ref, name: &str, by_common_name: bool) -> bool {
     let Ok(name) = CString::new(name) else {
         return false;
     };
     let mut flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-    if has_alternative_names(certificate) {
+    if !by_common_name {
         flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
     }
     let length = name.as_bytes().len();
@@ -389,6 +389,12 @@ pub(crate) fn matches_ip(certificate: &X509Ref, address: IpAddr) -> bool {
 pub(crate) fn has_alternative_names(certificate: &X509Ref) -> bool {
     // SAFETY: the certificate is live; the call reads it only.
     unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_subject_alt_name, -1) >= 0 }
+}
+
+/// Whether `certificate` limits the names for which those below it may be (RFC 5280 section 4.2.1.10).
+pub(crate) fn has_name_constraints(certificate: &X509Ref) -> bool {
+    // SAFETY: the certificate is live; the call reads it only.
+    unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_name_constraints, -1) >= 0 }
 }
 
 /// Whether `certificate` says that it is one of an authority (basicConstraints, RFC 5280 section 4.2.1.9).

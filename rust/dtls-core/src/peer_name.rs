@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use openssl::nid::Nid;
-use openssl::x509::X509Ref;
+use openssl::stack::StackRef;
+use openssl::x509::{X509, X509Ref};
 
 use crate::error::ConfigError;
 use crate::ffi;
@@ -76,18 +77,18 @@ impl PeerName {
 
     /// Whether `certificate` was issued for this name.
     ///
-    /// The common name counts only when the certificate has no subject alternative names at all:
-    /// certificates that the engine makes have none.
-    pub(crate) fn matches(&self, certificate: &X509Ref) -> bool {
+    /// The common name counts only when the certificate has no subject alternative names at all, as those
+    /// that the engine makes, and when it may count.
+    pub(crate) fn matches(&self, certificate: &X509Ref, common_name: CommonName) -> bool {
+        let by_common_name =
+            common_name == CommonName::MayCount && !ffi::has_alternative_names(certificate);
         match self {
-            Self::Dns(name) => ffi::matches_dns_name(certificate, name),
-            Self::Ip(address) if ffi::has_alternative_names(certificate) => {
-                ffi::matches_ip(certificate, *address)
-            }
-            Self::Ip(address) => {
+            Self::Dns(name) => ffi::matches_dns_name(certificate, name, by_common_name),
+            Self::Ip(address) if by_common_name => {
                 let mut names = common_names(certificate);
                 names.any(|name| name.parse::<IpAddr>().is_ok_and(|name| name == *address))
             }
+            Self::Ip(address) => ffi::matches_ip(certificate, *address),
         }
     }
 }
@@ -101,6 +102,24 @@ impl fmt::Display for PeerName {
     }
 }
 
+/// Whether the common name of a certificate is a name that its peer is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommonName {
+    /// It is, in a certificate without alternative names.
+    MayCount,
+    /// It is not: an authority of the chain is limited to certain names, and OpenSSL holds only some
+    /// common names against those limits. An address is never among them.
+    NeverCounts,
+}
+
+impl CommonName {
+    /// For the peer's own certificate in `chain`, which is the whole verified one.
+    pub(crate) fn in_chain(chain: &StackRef<X509>) -> Self {
+        let constrained = chain.iter().any(ffi::has_name_constraints);
+        if constrained { Self::NeverCounts } else { Self::MayCount }
+    }
+}
+
 fn common_names(certificate: &X509Ref) -> impl Iterator<Item = String> {
     let entries = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
     entries.filter_map(|entry| entry.data().to_string().ok())
@@ -110,6 +129,19 @@ fn common_names(certificate: &X509Ref) -> impl Iterator<Item = String> {
 /// (RFC 2818 section 3.1).
 pub(crate) fn common_name(certificate: &X509Ref) -> Option<String> {
     common_names(certificate).last().map(|name| printable(&name))
+}
+
+/// The names in `certificate` that were held against the wanted one, in words and fit to be shown.
+pub(crate) fn names_compared(certificate: &X509Ref, common_name: CommonName) -> String {
+    let names = names_of(certificate);
+    if common_name == CommonName::NeverCounts && !ffi::has_alternative_names(certificate) {
+        format!(
+            "only the common name {names}, which does not count: one of its authorities is limited to \
+             certain names"
+        )
+    } else {
+        names
+    }
 }
 
 /// The names that `certificate` was issued for, in words and fit to be shown.

@@ -18,7 +18,7 @@ use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyRe
 use crate::error::ConfigError;
 use crate::failure::{CertificateProblem, Failure, Reason, Role};
 use crate::ffi;
-use crate::peer_name::{PeerName, names_of};
+use crate::peer_name::{CommonName, PeerName, names_compared, names_of};
 use crate::revocation::{CRL_PATH_VALIDATION_ERROR, Place, is_about_a_list};
 use crate::trust::Trust;
 
@@ -249,10 +249,12 @@ impl Examination {
         if !accepted || store.error_depth() > 0 {
             return None;
         }
-        let wanted = self.name.as_ref().filter(|wanted| !wanted.matches(certificate));
+        // OpenSSL has the whole chain by now. Without one, the common name would be nobody's word.
+        let common_name = store.chain().map_or(CommonName::NeverCounts, CommonName::in_chain);
+        let wanted = self.name.as_ref().filter(|wanted| !wanted.matches(certificate, common_name));
         let mismatch = wanted.map(|wanted| Failure::HostnameMismatch {
             wanted: wanted.to_string(),
-            presented: names_of(certificate),
+            presented: names_compared(certificate, common_name),
         });
         mismatch.or_else(|| trust.objection(certificate))
     }
