@@ -33,6 +33,7 @@ mod issue;
 mod key_log;
 mod named;
 mod peer_name;
+mod pem;
 mod pins;
 mod psk;
 mod record;
