@@ -62,8 +62,8 @@ impl ClientVerification {
     pub(crate) fn digest(&self) -> [u8; 33] {
         let (kind, trust) = match self {
             Self::Nothing => (0, [0; 32]),
-            Self::Optional(trust) => (1, trust.digest()),
-            Self::Required(trust) => (2, trust.digest()),
+            Self::Optional(trust) => (1, *trust.digest()),
+            Self::Required(trust) => (2, *trust.digest()),
         };
         let mut digest = [kind; 33];
         digest[1..].copy_from_slice(&trust);
