@@ -60,6 +60,8 @@ named! {
         RevocationUnknown = "revocation_unknown",
         /// The two sides have no application protocol in common.
         NoApplicationProtocol = "no_application_protocol",
+        /// The peer's certificates have more bytes together than are taken.
+        CertificateTooLarge = "certificate_too_large",
     }
 }
 
@@ -151,6 +153,15 @@ pub enum Failure {
         /// How long it was tried.
         after: Duration,
     },
+    /// The peer shows more certificates than are let through before anyone is authenticated.
+    #[error(
+        "the other side shows certificates in a message of {bytes} bytes, and 16,384 are the most that is \
+         taken; it has to send fewer of them, or one with fewer names"
+    )]
+    CertificatesTooLarge {
+        /// The bytes of that message.
+        bytes: usize,
+    },
 }
 
 impl Failure {
@@ -174,6 +185,7 @@ impl Failure {
             Self::UnknownPskIdentity { .. } => Reason::PskUnknownIdentity,
             Self::NoCommonProtocol => Reason::NoApplicationProtocol,
             Self::PskNotProved { .. } => Reason::Timeout,
+            Self::CertificatesTooLarge { .. } => Reason::CertificateTooLarge,
         }
     }
 

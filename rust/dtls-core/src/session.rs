@@ -210,6 +210,9 @@ impl Session {
         let acceptable = record::acceptable(datagram, least_encrypted);
         if acceptable.len() < datagram.len().max(1) {
             self.io.counters.dropped(Dropped::Malformed);
+            self.notice_oversized_certificates(
+                datagram.get(acceptable.len()..).unwrap_or_default(),
+            );
         }
         let datagram = acceptable;
         if datagram.is_empty() {
@@ -224,6 +227,18 @@ impl Session {
             State::Connected(state) => state.read(Some(datagram), false, now, io),
             over => over,
         });
+    }
+
+    /// Says why a handshake does not go on whose peer has more certificates than are let through.
+    fn notice_oversized_certificates(&mut self, dropped: &[u8]) {
+        if let State::Handshaking(_) = &self.state
+            && let Some(bytes) = record::oversized_certificates(dropped)
+        {
+            self.advance(|state, io| match state {
+                State::Handshaking(state) => state.refuse_oversized_certificates(bytes, io),
+                other => other,
+            });
+        }
     }
 
     /// Whether `datagram` is a ClientHello, and not the one that this session began with.

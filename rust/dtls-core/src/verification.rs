@@ -58,6 +58,11 @@ pub enum ClientVerification {
 }
 
 impl ClientVerification {
+    /// Whether clients are asked for a certificate.
+    pub(crate) fn asks(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
     /// What is asked, and a digest of what the answer is judged by.
     pub(crate) fn digest(&self) -> [u8; 33] {
         let (kind, trust) = match self {
