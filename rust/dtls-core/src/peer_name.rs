@@ -38,6 +38,14 @@ impl PeerName {
             return refuse("it is empty");
         }
         let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Some((address, _)) = bracketed.unwrap_or(name).split_once('%')
+            && address.parse::<Ipv6Addr>().is_ok()
+        {
+            return refuse(
+                "what stands behind the % is the zone of this machine's network, which no certificate \
+                 has; leave it out",
+            );
+        }
         if let Some(address) = bracketed.map(str::parse::<Ipv6Addr>) {
             return match address {
                 Ok(address) => Ok(Self::Ip(address.into())),
@@ -86,9 +94,15 @@ impl PeerName {
             Self::Dns(name) => ffi::matches_dns_name(certificate, name, by_common_name),
             Self::Ip(address) if by_common_name => {
                 let mut names = common_names(certificate);
-                names.any(|name| name.parse::<IpAddr>().is_ok_and(|name| name == *address))
+                let is_it = |name: IpAddr| name.to_canonical() == address.to_canonical();
+                names.any(|name| name.parse().is_ok_and(is_it))
             }
-            Self::Ip(address) => ffi::matches_ip(certificate, *address),
+            Self::Ip(address) => {
+                // `::ffff:192.0.2.1` is the IPv4 host (RFC 4291 section 2.5.5.2). Not the other way round:
+                // limits of an authority about IPv4 say nothing about an address of that form.
+                ffi::matches_ip(certificate, *address)
+                    || ffi::matches_ip(certificate, address.to_canonical())
+            }
         }
     }
 }
@@ -150,7 +164,9 @@ pub(crate) fn names_of(certificate: &X509Ref) -> String {
     if let Some(alternatives) = certificate.subject_alt_names() {
         for name in &alternatives {
             if let Some(name) = name.dnsname() {
-                names.push(printable(name));
+                // Otherwise what is wanted and what is there would look the same.
+                let odd = name.parse::<IpAddr>().is_ok();
+                names.push(printable(name) + if odd { " (as a DNS name)" } else { "" });
             } else if let Some(address) = name.ipaddress().and_then(address_of) {
                 names.push(address.to_string());
             }
@@ -205,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_does_not_belong_to_a_name() {
+        for name in ["fe80::1%eth0", "[fe80::1%eth0]", "fe80::1%3", "::1%"] {
+            let refused = PeerName::parse(name).expect_err("no name").to_string();
+            assert!(refused.contains("leave it out"), "{refused}");
+        }
+        assert!(PeerName::parse("fe80::1").is_ok());
+    }
+
+    #[test]
     fn what_is_no_name_is_refused() {
         let long = format!("{}.example", "a".repeat(250));
         for name in [
@@ -223,6 +248,8 @@ mod tests {
             "[::1",
             "host:4242",
             "fe80::1%eth0",
+            "[fe80::1%eth0]",
+            "game%eth0",
             &long,
         ] {
             let refused = PeerName::parse(name);

@@ -305,9 +305,23 @@ fn addresses() {
     let elsewhere = pki::ROOT.issue(Profile::new("127.0.0.1").ip(Ipv4Addr::new(192, 0, 2, 1)));
     assert_eq!(mismatch(&elsewhere, "127.0.0.1"), pair("127.0.0.1", "192.0.2.1"));
     let as_text = pki::ROOT.issue(Profile::new("127.0.0.1").dns("127.0.0.1"));
-    assert_eq!(mismatch(&as_text, "127.0.0.1").0, "127.0.0.1", "a DNS name is no address");
+    assert_eq!(mismatch(&as_text, "127.0.0.1"), pair("127.0.0.1", "127.0.0.1 (as a DNS name)"));
     let named = pki::ROOT.issue(Profile::new("x").dns("localhost"));
     assert_eq!(mismatch(&named, "127.0.0.1"), pair("127.0.0.1", "localhost"));
+}
+
+#[test]
+fn an_ipv4_address_in_ipv6_is_that_address() {
+    assert_accepted(&pki::LOCALHOST, &expecting("::ffff:127.0.0.1"));
+    assert_accepted(&pki::LOCALHOST, &expecting("[::ffff:7f00:1]"));
+    assert_eq!(mismatch(&pki::LOCALHOST, "::ffff:127.0.0.2").0, "::ffff:127.0.0.2");
+    let by_common_name = pki::ROOT.issue(Profile::new("127.0.0.1"));
+    assert_accepted(&by_common_name, &expecting("::ffff:127.0.0.1"));
+    let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+    let issued = pki::ROOT.issue(Profile::new("x").ip(mapped));
+    assert_accepted(&issued, &expecting("::ffff:127.0.0.1"));
+    // No limit of an authority about IPv4 would have been held against that.
+    assert_eq!(mismatch(&issued, "127.0.0.1"), pair("127.0.0.1", "::ffff:127.0.0.1"));
 }
 
 #[test]
