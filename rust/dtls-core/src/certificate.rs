@@ -13,9 +13,12 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::{X509, X509Ref};
 
 use crate::error::{ConfigError, reason};
+use crate::failure::{CertificateProblem, Role};
 use crate::ffi;
+use crate::peer_name::names_of;
 use crate::pem::{self, Block, Kind};
 use crate::suites::Proof;
+use crate::verification;
 
 /// One certificate or more, in the order in which they were given.
 #[derive(Debug, Clone)]
@@ -64,6 +67,17 @@ impl Certificates {
                 self.0.push(certificate);
             }
         }
+    }
+
+    /// The first as PEM text. Empty if OpenSSL has no memory for it.
+    pub fn first_pem(&self) -> String {
+        self.first().to_pem().ok().and_then(|pem| String::from_utf8(pem).ok()).unwrap_or_default()
+    }
+
+    /// All of them as PEM text, in order. Empty if OpenSSL has no memory for it.
+    pub fn to_pem(&self) -> String {
+        let pem = |it: &X509| it.to_pem().ok().and_then(|pem| String::from_utf8(pem).ok());
+        self.0.iter().map(pem).collect::<Option<String>>().unwrap_or_default()
     }
 
     /// The first.
@@ -134,6 +148,27 @@ impl Identity {
             Some(index) => Err(ConfigError::WrongOrder(index + 1)),
             None => Err(ConfigError::KeyMismatch),
         }
+    }
+
+    /// What a peer that verifies it will have against it, if a side with this `role` shows it, as far as it
+    /// can be seen from here: each is the end of a sentence that begins with the certificate.
+    pub fn problems(&self, role: Role) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (index, certificate) in self.chain().iter().enumerate() {
+            let purpose = (index == 0 && !ffi::is_meant_for(certificate, role))
+                .then_some(CertificateProblem::WrongPurpose(role));
+            for problem in verification::untimely(certificate).into_iter().chain(purpose) {
+                let names = names_of(certificate);
+                problems.push(match index {
+                    0 => format!("(for {names}) {problem}"),
+                    _ => format!(
+                        "comes with another (no. {}, for {names}) that {problem}",
+                        index + 1
+                    ),
+                });
+            }
+        }
+        problems
     }
 
     /// The own certificate, then the intermediates.

@@ -188,6 +188,19 @@ pub(crate) fn is_in_future(seconds: i64) -> bool {
     seconds == i64::MAX || compare().unwrap_or(false)
 }
 
+/// What is wrong with the dates of `certificate` now, if anything is.
+pub(crate) fn untimely(certificate: &X509Ref) -> Option<CertificateProblem> {
+    let begins = seconds_since_1970(certificate.not_before()).unwrap_or(i64::MAX);
+    let ends = seconds_since_1970(certificate.not_after()).unwrap_or(0);
+    if is_in_future(begins) {
+        Some(CertificateProblem::NotYetValid(certificate.not_before().to_string()))
+    } else if is_in_future(ends) {
+        None
+    } else {
+        Some(CertificateProblem::Expired(certificate.not_after().to_string()))
+    }
+}
+
 /// Why the peer's certificate was refused, if it was.
 pub(crate) fn refusal(ssl: &SslRef) -> Option<&Failure> {
     ssl.ex_data(index().ok()?)?.refused.get()
