@@ -197,7 +197,8 @@ fn take(text: &str) -> (Result<(String, String), String>, &str) {
 fn looks_like_a_block(line: &str) -> Option<String> {
     const NOUNS: [&str; 6] = ["CERTIFICATE", "KEY", "CRL", "REQUEST", "PARAMETERS", "PKCS7"];
     let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ad}');
-    let trimmed = line.trim_matches(|c: char| c.is_whitespace() || c == '\0' || c == '\u{fffd}');
+    let is_nothing = |c: char| c.is_whitespace() || matches!(c, '\0' | '\u{feff}' | '\u{fffd}');
+    let trimmed = line.trim_matches(is_nothing);
     let words: Vec<&str> = trimmed
         .split(|c: char| is_dash(c) || c.is_whitespace())
         .filter(|word| !word.is_empty())
@@ -209,7 +210,13 @@ fn looks_like_a_block(line: &str) -> Option<String> {
     }
     let has_dashes = trimmed.starts_with(is_dash) || trimmed.ends_with(is_dash);
     let has_noun = NOUNS.iter().any(|noun| is(last, noun));
-    if !has_noun && !(has_dashes && (*first == "BEGIN" || *first == "END")) {
+    let in_capitals = |word: &&str| !word.contains(char::is_lowercase);
+    let looks_so = if has_dashes {
+        has_noun || in_capitals(first)
+    } else {
+        has_noun && words.iter().all(in_capitals)
+    };
+    if !looks_so {
         return None;
     }
     Some(if trimmed.starts_with(END) && trimmed.ends_with(DASHES) {
@@ -255,6 +262,8 @@ mod tests {
             "",
             "\n\n",
             "# the end of the list\n",
+            "End of certificate\nBEGIN of the next certificate\n",
+            "-- end of the list --\n",
             "Example Root CA\n===============\n",
             "--- more ---\nBag Attributes\n    friendlyName: begin\n",
             "\0",
@@ -296,7 +305,7 @@ mod tests {
             dashes("----- BEGIN THING -----", "----- END THING -----"),
             dashes("\u{2014}\u{2014}-BEGIN THING\u{2014}\u{2014}-", "\u{2014}END THING\u{2014}"),
             dashes("-----begin certificate-----", "-----end certificate-----"),
-            dashes("\u{feff}----BEGIN THING-----", "END THING-----"),
+            dashes("\u{feff}----BEGIN THING-----", ""),
         ] {
             let all = found(&format!("{GOOD}{bad}{GOOD}"));
             assert_eq!(all.first(), Some(&good()), "{bad}");
