@@ -45,7 +45,8 @@ func write() -> String:
 	var certificate := DTLSCrypto.generate_self_signed_certificate(key, names, days)
 	if certificate == null:
 		return "The certificate cannot be made. The Output panel says why."
-	var error := _write(key, certificate)
+	# The engine saves no certificate with more than some 95 names.
+	var error := _write(key, DTLSCrypto.certificate_to_pem(certificate))
 	return "" if error == OK else "The files cannot be written: %s." % error_string(error)
 
 
@@ -60,7 +61,7 @@ func _misplaced() -> String:
 	return ""
 
 
-func _write(key: CryptoKey, certificate: X509Certificate) -> Error:
+func _write(key: CryptoKey, text: String) -> Error:
 	var error := DirAccess.make_dir_recursive_absolute(folder)
 	# Before the key is there.
 	if error == OK:
@@ -72,11 +73,11 @@ func _write(key: CryptoKey, certificate: X509Certificate) -> Error:
 		# Where there are no such permissions, this does nothing.
 		FileAccess.set_unix_permissions(folder.path_join(KEY), OWNER_ONLY)
 	if error == OK:
-		error = certificate.save(folder.path_join(CERTIFICATE))
+		error = _write_text(folder.path_join(CERTIFICATE), text)
 	if error == OK and client_copy != "":
 		error = DirAccess.make_dir_recursive_absolute(client_copy.get_base_dir())
 	if error == OK and client_copy != "":
-		error = certificate.save(client_copy)
+		error = _write_text(client_copy, text)
 	return error
 
 

@@ -343,6 +343,7 @@ func test_validation_without_a_name_still_needs_the_chain() -> void:
 
 func test_validation_without_a_name_still_needs_the_purpose() -> void:
 	network.serve("client_only")
+	expect_doubt("client_only")
 	var client := network.add_client()
 	start(client, "")
 	wait_for_status(client, ERROR)
@@ -401,6 +402,7 @@ func test_without_validation_nothing_is_verified() -> void:
 		network.close()
 		network = Network.new()
 		network.serve(shown)
+		expect_doubt(shown)
 		var client := network.add_client()
 		var peer := client.dtls as PacketPeerDTLSOpenSSL
 		equal(peer.connect_to_peer(client.udp, false), OK, shown)

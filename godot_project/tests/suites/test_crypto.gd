@@ -55,6 +55,54 @@ func test_the_engine_s_server_takes_them() -> void:
 		exchange(connect_ours("localhost", certificate))
 
 
+func test_one_with_more_names_than_the_engine_gives_back() -> void:
+	var names := LOCALHOST.duplicate()
+	for number in 150:
+		names.append("%03d.of-very-many.game.example" % number)
+	var key := DTLSCrypto.generate_key()
+	var certificate := DTLSCrypto.generate_self_signed_certificate(key, names)
+	check_large(key, certificate, certificate)
+	var pem := DTLSCrypto.certificate_to_pem(certificate)
+	check(pem.length() > 4096, "%d bytes" % pem.length())
+	# From a file, after which the object may be gone.
+	var path := scratch("large.crt")
+	write(path, pem)
+	var trusted := ResourceLoader.load(path, "", ResourceLoader.CACHE_MODE_IGNORE)
+	check_large(key, trusted as X509Certificate, certificate)
+	# The same of an authority that issued one.
+	var issued := DTLSCrypto.issue_certificate(_ca_key, _ca, key, names, SERVER)
+	check_large(key, issued, _ca)
+	# Nothing of it is behind this one.
+	var copied := X509Certificate.new()
+	equal(copied.load_from_string(pem), OK)
+	equal(DTLSServerOpenSSL.new().setup(key, copied), ERR_CANT_ACQUIRE_RESOURCE)
+	expect_error("the certificate has more than 4,096 bytes as PEM text")
+	equal(DTLSCrypto.fingerprint(copied), "")
+	expect_error("the certificate has more than 4,096 bytes as PEM text")
+	expect_silence()
+	# The engine adds what is loaded into an object, so the first stays the one it was made with.
+	var before := DTLSCrypto.fingerprint(certificate)
+	equal(certificate.load_from_string(DTLSCrypto.certificate_to_pem(_ca)), OK)
+	equal(DTLSCrypto.fingerprint(certificate), before)
+
+
+func test_a_large_one_whose_file_has_changed() -> void:
+	var names := LOCALHOST.duplicate()
+	for number in 150:
+		names.append("%03d.of-very-many.game.example" % number)
+	var key := DTLSCrypto.generate_key()
+	var path := scratch("changed.crt")
+	var large := DTLSCrypto.generate_self_signed_certificate(key, names)
+	write(path, DTLSCrypto.certificate_to_pem(large))
+	var certificate := ResourceLoader.load(path, "", ResourceLoader.CACHE_MODE_IGNORE)
+	write(path, DTLSCrypto.certificate_to_pem(_ca))
+	equal(DTLSServerOpenSSL.new().setup(key, certificate), ERR_INVALID_PARAMETER)
+	expect_error("has changed since it was loaded")
+	DirAccess.remove_absolute(path)
+	equal(DTLSServerOpenSSL.new().setup(key, certificate), ERR_CANT_ACQUIRE_RESOURCE)
+	expect_error("the certificate has more than 4,096 bytes as PEM text")
+
+
 func test_they_survive_being_saved() -> void:
 	var key := DTLSCrypto.generate_key()
 	var certificate := DTLSCrypto.generate_self_signed_certificate(key, LOCALHOST)
@@ -127,6 +175,7 @@ func test_a_player_is_no_server() -> void:
 	var key := DTLSCrypto.generate_key()
 	var player := DTLSCrypto.issue_certificate(_ca_key, _ca, key, ["localhost"], CLIENT)
 	equal(network.serve_with(key, player), OK)
+	expect_doubt("client_only")
 	var client := network.add_client()
 	var peer := client.dtls as PacketPeerDTLSOpenSSL
 	equal(peer.connect_to_peer(client.udp, true, "localhost", _ca), OK)
@@ -316,6 +365,27 @@ func scratch(name: String) -> String:
 	path = ProjectSettings.globalize_path(path)
 	_scratch.append(path)
 	return path
+
+
+## A server with this certificate and a client that trusts `trusted` find each other, without a word.
+func check_large(key: CryptoKey, certificate: X509Certificate, trusted: X509Certificate) -> void:
+	network.close()
+	network = Network.new()
+	equal(network.serve_with(key, certificate), OK)
+	exchange(connect_ours("localhost", trusted))
+	check(DTLSCrypto.fingerprint(certificate).begins_with("sha256:"), "it has a fingerprint")
+	check(DTLSCrypto.spki_pin(certificate).begins_with("spki:"), "it has a pin")
+	var options := DTLSOptions.new()
+	options.private_key = key
+	options.certificate = certificate
+	equal(DTLSServerOpenSSL.new().setup_with_options(options), OK)
+	expect_silence()
+
+
+func write(path: String, text: String) -> void:
+	var file := FileAccess.open(path, FileAccess.WRITE)
+	file.store_string(text)
+	file.close()
 
 
 func saved(certificate: X509Certificate, name: String) -> String:

@@ -105,6 +105,55 @@ func test_what_cannot_be_read() -> void:
 	check_setup_refused(options, "private_key", "empty")
 
 
+func test_a_block_that_cannot_be_read_is_not_left_out() -> void:
+	var leaf := Pki.text("chained_leaf.crt")
+	var damaged := Pki.text("intermediate.crt")
+	var four_dashes := damaged.replace("-----", "----")
+	var trusted := damaged.replace(" CERTIFICATE", " TRUSTED CERTIFICATE")
+	for second: String in [four_dashes, trusted, damaged.left(200)]:
+		var options := pem_options("chained")
+		options.certificate_pem = leaf + second
+		check_setup_refused(options, "certificate_pem", "no. 2 in it cannot be read")
+		options = client_options()
+		options.trusted_ca = null
+		options.trusted_ca_pem = leaf + second
+		check_connect_refused(options, "trusted_ca_pem", "no. 2 in it cannot be read")
+
+
+func test_what_the_engine_gives_back_as_text() -> void:
+	# It ends in U+FFFD, of which the engine says so itself.
+	tolerate("Unicode parsing error")
+	var options := pem_options("chained")
+	var leaf := Pki.certificate("chained_leaf").save_to_string()
+	options.certificate_pem = leaf + Pki.certificate("intermediate").save_to_string()
+	var trusting := client_options()
+	trusting.trusted_ca = null
+	trusting.trusted_ca_pem = Pki.certificate("other_ca").save_to_string()
+	trusting.trusted_ca_pem += Pki.certificate("ca").save_to_string()
+	check_accepted(options, trusting)
+
+
+func test_an_own_certificate_that_is_refused_elsewhere() -> void:
+	for name: String in ["expired", "not_yet_valid", "client_only"]:
+		equal(DTLSServerOpenSSL.new().setup_with_options(server_options(name)), OK, name)
+		expect_doubt(name)
+		expect_silence()
+	var options := server_options()
+	options.server_identities = {"game.example": server_options("client_only")}
+	equal(DTLSServerOpenSSL.new().setup_with_options(options), OK)
+	var where := "own certificate in server_identities[\"game.example\"] (for localhost)"
+	expect_error("%s is not meant for a server" % where)
+	expect_silence()
+	# Once, however often it connects.
+	options = player_options("server")
+	for _time in 2:
+		var udp := Network.socket_to(Network.IPV4, Network.unused_port())
+		equal(PacketPeerDTLSOpenSSL.new().connect_with_options(udp, "localhost", options), OK)
+	var names := "(for localhost, 127.0.0.1, ::1)"
+	expect_error("The client's own certificate %s is not meant for a client" % names)
+	expect_silence()
+
+
 func test_a_path_is_no_pem_text() -> void:
 	for path: String in ["res://server.key", "user://server.key", "/etc/ssl/server.key"]:
 		for property: String in ["private_key_pem", "certificate_pem"]:

@@ -50,8 +50,12 @@ func test_self_signed() -> void:
 
 func test_expired() -> void:
 	check_client_refuses(
-		server_options("expired"), client_options(), REASON_CERTIFICATE_EXPIRED, "has expired"
+		server_options("expired"),
+		client_options(),
+		REASON_CERTIFICATE_EXPIRED,
+		"the certificate (for localhost, 127.0.0.1, ::1) has expired, on "
 	)
+	expect_doubt("expired")
 
 
 func test_not_yet_valid() -> void:
@@ -59,8 +63,9 @@ func test_not_yet_valid() -> void:
 		server_options("not_yet_valid"),
 		client_options(),
 		REASON_CERTIFICATE_NOT_YET_VALID,
-		"is not valid before"
+		"the certificate (for localhost, 127.0.0.1, ::1) is not valid before "
 	)
+	expect_doubt("not_yet_valid")
 
 
 func test_wrong_purpose() -> void:
@@ -68,8 +73,9 @@ func test_wrong_purpose() -> void:
 		server_options("client_only"),
 		client_options(),
 		REASON_CERTIFICATE_WRONG_PURPOSE,
-		"not meant for a server"
+		"the certificate (for localhost) is not meant for a server"
 	)
+	expect_doubt("client_only")
 
 
 func test_wrong_name() -> void:
@@ -97,6 +103,7 @@ func test_required_by_hand_is_the_default_of_a_client() -> void:
 func test_nothing_is_verified_with_verify_none() -> void:
 	check_accepted(server_options("untrusted"), careless_options())
 	check_accepted(server_options("expired"), careless_options(), "")
+	expect_doubt("expired")
 
 
 func test_a_client_that_could_not_verify() -> void:
@@ -191,6 +198,7 @@ func test_a_server_s_certificate_is_not_a_player_s() -> void:
 		"not meant for a client",
 		"does not accept"
 	)
+	expect_error("The client's own certificate (for localhost, 127.0.0.1, ::1) is not meant for a")
 
 
 func test_a_pinned_player() -> void:
@@ -234,6 +242,7 @@ func test_what_a_server_that_does_not_ask_would_not_look_at() -> void:
 func test_a_pin_alone_suffices() -> void:
 	for name: String in ["self_signed", "expired", "wrong_name", "server"]:
 		var pair := check_accepted(server_options(name), pinning_options(name), "")
+		expect_doubt(name)
 		equal(
 			ours(pair.client).get_peer_fingerprint(),
 			DTLSCrypto.fingerprint(Pki.certificate(name)),

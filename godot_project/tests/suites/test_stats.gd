@@ -85,6 +85,7 @@ func test_forged_and_replayed_records_are_counted() -> void:
 
 func test_failed_handshakes_are_counted_by_reason() -> void:
 	network.serve("expired")
+	expect_doubt("expired")
 	var client := network.add_client()
 	start(client)
 	wait_for_status(client, ERROR)

@@ -77,6 +77,18 @@ func start(client: Endpoint, host_name := "localhost", trusted := "ca") -> Error
 	return peer.connect_to_peer(client.udp, true, host_name, Pki.certificate(trusted))
 
 
+## A server was set up with this certificate of [Pki], and if that is one that clients refuse, a warning
+## has said so.
+func expect_doubt(shown: String) -> void:
+	var doubts := {
+		"expired": "(for localhost, 127.0.0.1, ::1) has expired, on ",
+		"not_yet_valid": "(for localhost, 127.0.0.1, ::1) is not valid before ",
+		"client_only": "(for localhost) is not meant for a server ",
+	}
+	if shown in doubts:
+		expect_error("The server's own certificate %s" % doubts[shown])
+
+
 ## A client that is connected to the network's server, verified. Listens first if need be.
 func connected_pair() -> Pair:
 	if network.server == null:

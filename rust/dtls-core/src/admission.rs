@@ -13,6 +13,7 @@ use openssl::x509::X509VerifyResult;
 use crate::config::{ClientSettings, KnownBy, ServerSettings};
 use crate::door::Lobby;
 use crate::failure::Failure;
+use crate::peer_name::CommonName;
 use crate::psk::Psk;
 use crate::suites::{self, Proof, Suite};
 use crate::verification::{ClientVerification, Verification};
@@ -111,7 +112,13 @@ fn admit_server(ssl: &SslRef, verification: &Verification) -> Result<(), Failure
     if !is_verified(ssl) {
         return Err(Failure::NotAdmitted("the server's certificate was not verified"));
     }
-    if name.is_some_and(|name| !name.matches(&certificate)) {
+    // A session that goes on was accepted under this very name, by the chain that it had then.
+    let common_name = match ssl.verified_chain() {
+        Some(chain) => CommonName::in_chain(chain),
+        None if ssl.session_reused() => CommonName::MayCount,
+        None => CommonName::NeverCounts,
+    };
+    if name.is_some_and(|name| !name.matches(&certificate, common_name)) {
         return Err(Failure::NotAdmitted("the server's certificate is for another name"));
     }
     trust.objection(&certificate).map_or(Ok(()), Err)

@@ -13,8 +13,12 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::{X509, X509Ref};
 
 use crate::error::{ConfigError, reason};
+use crate::failure::{CertificateProblem, Role};
 use crate::ffi;
+use crate::peer_name::names_of;
+use crate::pem::{self, Block, Kind};
 use crate::suites::Proof;
+use crate::verification;
 
 /// One certificate or more, in the order in which they were given.
 #[derive(Debug, Clone)]
@@ -24,26 +28,20 @@ impl Certificates {
     /// Reads every certificate of a PEM text, or the one of a DER file.
     ///
     /// # Errors
-    /// When there is none, and when one of them cannot be read: a chain is never shortened silently.
+    /// When there is none, and when one of them, or anything that looks like one, cannot be read: a chain
+    /// is never shortened silently. Keys and revocation lists may stand among them.
     pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
         ffi::start();
-        if text.is_empty() {
+        let certificates = if is_der(text) {
+            vec![from_der(text)?]
+        } else {
+            let blocks = pem::of_kind(text, Kind::Certificate)?;
+            blocks.iter().map(read).collect::<Result<Vec<_>, _>>()?
+        };
+        if certificates.is_empty() {
             return Err(ConfigError::NoCertificate);
         }
-        if is_encrypted(text) {
-            return Err(ConfigError::UnreadableCertificate("it is encrypted".to_owned()));
-        }
-        let is_der = text.first() == Some(&0x30);
-        let parsed = if is_der {
-            X509::from_der(text).map(|certificate| vec![certificate])
-        } else {
-            X509::stack_from_pem(text)
-        };
-        match parsed {
-            Ok(certificates) if certificates.is_empty() => Err(ConfigError::NoCertificate),
-            Ok(certificates) => Ok(Self(certificates)),
-            Err(error) => Err(unreadable(&error)),
-        }
+        Ok(Self(certificates))
     }
 
     /// How many there are; at least one.
@@ -69,6 +67,17 @@ impl Certificates {
                 self.0.push(certificate);
             }
         }
+    }
+
+    /// The first as PEM text. Empty if OpenSSL has no memory for it.
+    pub fn first_pem(&self) -> String {
+        self.first().to_pem().ok().and_then(|pem| String::from_utf8(pem).ok()).unwrap_or_default()
+    }
+
+    /// All of them as PEM text, in order. Empty if OpenSSL has no memory for it.
+    pub fn to_pem(&self) -> String {
+        let pem = |it: &X509| it.to_pem().ok().and_then(|pem| String::from_utf8(pem).ok());
+        self.0.iter().map(pem).collect::<Option<String>>().unwrap_or_default()
     }
 
     /// The first.
@@ -114,16 +123,17 @@ impl Identity {
         if key_pem.is_empty() {
             return Err(ConfigError::NoKey);
         }
+        let block = private_key(key_pem)?;
         let mut asked = false;
         // Without this, OpenSSL would ask on the terminal.
-        let key = PKey::private_key_from_pem_callback(key_pem, |room| {
+        let key = PKey::private_key_from_pem_callback(block.as_bytes(), |room| {
             asked = true;
             let room = room.get_mut(..passphrase.len()).ok_or_else(ErrorStack::get)?;
             room.copy_from_slice(passphrase);
             Ok(passphrase.len())
         });
         let key = key.map_err(|error| match (asked, passphrase) {
-            (false, _) => ConfigError::UnreadableKey(reason(&error)),
+            (false, _) => ConfigError::UnreadableKey(block.refused(&error).to_string()),
             (true, []) => ConfigError::EncryptedKey,
             (true, _) => ConfigError::WrongPassphrase,
         })?;
@@ -138,6 +148,27 @@ impl Identity {
             Some(index) => Err(ConfigError::WrongOrder(index + 1)),
             None => Err(ConfigError::KeyMismatch),
         }
+    }
+
+    /// What a peer that verifies it will have against it, if a side with this `role` shows it, as far as it
+    /// can be seen from here: each is the end of a sentence that begins with the certificate.
+    pub fn problems(&self, role: Role) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (index, certificate) in self.chain().iter().enumerate() {
+            let purpose = (index == 0 && !ffi::is_meant_for(certificate, role))
+                .then_some(CertificateProblem::WrongPurpose(role));
+            for problem in verification::untimely(certificate).into_iter().chain(purpose) {
+                let names = names_of(certificate);
+                problems.push(match index {
+                    0 => format!("(for {names}) {problem}"),
+                    _ => format!(
+                        "comes with another (no. {}, for {names}) that {problem}",
+                        index + 1
+                    ),
+                });
+            }
+        }
+        problems
     }
 
     /// The own certificate, then the intermediates.
@@ -176,17 +207,14 @@ impl TrustAnchors {
     /// # Errors
     /// When nothing in it can be read: trusting no one is not what anyone asked for.
     pub fn from_bundle(pem: &str) -> Result<(Self, usize), ConfigError> {
-        const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
         ffi::start();
         let mut readable = Vec::new();
         let mut unreadable = 0;
-        for block in pem.split(BEGIN).skip(1) {
-            let block = format!("{BEGIN}{block}");
-            let certificate =
-                (!is_encrypted(block.as_bytes())).then(|| X509::from_pem(block.as_bytes()));
-            match certificate {
-                Some(Ok(certificate)) => readable.push(certificate),
-                _ => unreadable += 1,
+        for block in pem::blocks(pem.as_bytes()) {
+            match block.map(|block| (block.kind(), read(&block))) {
+                Ok((Kind::Certificate, Ok(certificate))) => readable.push(certificate),
+                Ok((Kind::Certificate | Kind::Unknown, _)) | Err(_) => unreadable += 1,
+                Ok(_) => {}
             }
         }
         if readable.is_empty() {
@@ -208,7 +236,7 @@ impl TrustAnchors {
             let digest = sha256(&digests.concat());
             Ok::<_, ErrorStack>(Anchors { store: store.build(), digest })
         };
-        let anchors = fill().map_err(|error| unreadable(&error))?;
+        let anchors = fill()?;
         Ok(Self(Arc::new(anchors)))
     }
 
@@ -227,16 +255,74 @@ impl std::fmt::Debug for TrustAnchors {
     }
 }
 
+/// The certificate in a block that says it has one.
+fn read(block: &Block) -> Result<X509, ConfigError> {
+    let unreadable = |why| ConfigError::from(block.unreadable(why));
+    if block.is_encrypted() {
+        return Err(unreadable("it is encrypted".to_owned()));
+    }
+    X509::from_pem(block.as_bytes()).map_err(|error| unreadable(why_unreadable(&error)))
+}
+
 /// Why a certificate cannot be read. A serial number that begins with a needless zero is what Godot's own
 /// `Crypto.generate_self_signed_certificate` makes of random bytes, one time in some hundreds (19 of 7,000).
-fn unreadable(error: &ErrorStack) -> ConfigError {
+fn why_unreadable(error: &ErrorStack) -> String {
     const BAD_SERIAL_NUMBER: &str = "its serial number begins with a zero that must not be there; \
         Godot's Crypto makes one certificate in some hundreds like this; generate it again";
     match reason(error) {
-        why if why == "illegal padding" => {
-            ConfigError::UnreadableCertificate(BAD_SERIAL_NUMBER.to_owned())
+        why if why == "illegal padding" => BAD_SERIAL_NUMBER.to_owned(),
+        why => why,
+    }
+}
+
+/// A byte of DER that begins a sequence, as a certificate is one.
+const SEQUENCE: u8 = 0x30;
+
+/// Whether `file` is no text: a sequence, and no character behind it. A certificate is longer than 127
+/// bytes, so the next byte counts those of its length.
+fn is_der(file: &[u8]) -> bool {
+    file.first() == Some(&SEQUENCE) && file.get(1).is_none_or(|length| *length >= 0x80)
+}
+
+/// The one certificate of a DER file. OpenSSL takes no notice of what is behind it.
+fn from_der(file: &[u8]) -> Result<X509, ConfigError> {
+    let unreadable = |why| ConfigError::UnreadableCertificate(1, why);
+    let certificate = X509::from_der(file).map_err(|error| unreadable(why_unreadable(&error)))?;
+    let behind = der_length(file).and_then(|length| file.get(length..));
+    if behind.is_none_or(|behind| !behind.trim_ascii().is_empty()) {
+        return Err(unreadable(
+            "something follows it; a file with more than one has to be PEM".into(),
+        ));
+    }
+    Ok(certificate)
+}
+
+/// The bytes that the first element of `der` has, with its tag and its length.
+fn der_length(der: &[u8]) -> Option<usize> {
+    let (_, rest) = der.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let count = usize::from(first.checked_sub(0x80)?);
+    let length = rest.get(..count).filter(|_| (1..=4).contains(&count))?;
+    let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    length.checked_add(2 + count)
+}
+
+/// The one private key of a PEM text. Certificates and parameters may stand beside it.
+///
+/// # Errors
+/// When there is none, or more than one, of which only the first would be used.
+pub(crate) fn private_key(text: &[u8]) -> Result<Block, ConfigError> {
+    let blocks = pem::of_kind(text, Kind::PrivateKey);
+    let blocks = blocks.map_err(|why| ConfigError::UnreadableKey(why.to_string()))?;
+    let mut blocks = blocks.into_iter();
+    let none = || ConfigError::UnreadableKey("there is none in it".to_owned());
+    let key = blocks.next().ok_or_else(none)?;
+    match blocks.next() {
+        None => Ok(key),
+        Some(second) => {
+            let why = second.unreadable("it is a second private key, and one is used");
+            Err(ConfigError::UnreadableKey(why.to_string()))
         }
-        why => ConfigError::UnreadableCertificate(why),
     }
 }
 
@@ -266,11 +352,4 @@ fn can_sign(key: &PKeyRef<Private>) -> bool {
     let verified = signature.and_then(verify).unwrap_or(false);
     let _why = ErrorStack::get();
     verified
-}
-
-/// Whether `pem` says that it is encrypted, as anything in PEM may (RFC 1421): OpenSSL would ask for
-/// the passphrase on the terminal, and wait.
-pub(crate) fn is_encrypted(pem: &[u8]) -> bool {
-    const HEADER: &[u8] = b"Proc-Type:";
-    pem.windows(HEADER.len()).any(|window| window == HEADER)
 }

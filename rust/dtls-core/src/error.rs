@@ -15,9 +15,10 @@ pub enum ConfigError {
     /// No certificate was given.
     #[error("there is no certificate in it")]
     NoCertificate,
-    /// A certificate is not one.
-    #[error("the certificate cannot be read ({0})")]
-    UnreadableCertificate(String),
+    /// A certificate is not one, by its place in the text, from 1 on; or something beside it looks like a
+    /// block of PEM and is none.
+    #[error("no. {0} in it cannot be read as a certificate ({1})")]
+    UnreadableCertificate(usize, String),
     /// The own certificate is not the first.
     #[error(
         "the private key belongs to certificate no. {0} of those given; its own has to come first, \

@@ -62,6 +62,8 @@ named! {
         NoApplicationProtocol = "no_application_protocol",
         /// As many clients as the server allows are connected from that network.
         TooManyPeers = "too_many_peers",
+        /// The peer's certificates have more bytes together than are taken.
+        CertificateTooLarge = "certificate_too_large",
     }
 }
 
@@ -161,6 +163,15 @@ pub enum Failure {
         /// How long it was tried.
         after: Duration,
     },
+    /// The peer shows more certificates than are let through before anyone is authenticated.
+    #[error(
+        "the other side shows certificates in a message of {bytes} bytes, and 16,384 are the most that is \
+         taken; it has to send fewer of them, or one with fewer names"
+    )]
+    CertificatesTooLarge {
+        /// The bytes of that message.
+        bytes: usize,
+    },
 }
 
 impl Failure {
@@ -185,6 +196,7 @@ impl Failure {
             Self::NoCommonProtocol => Reason::NoApplicationProtocol,
             Self::PskNotProved { .. } => Reason::Timeout,
             Self::TooManyPeers { .. } => Reason::TooManyPeers,
+            Self::CertificatesTooLarge { .. } => Reason::CertificateTooLarge,
         }
     }
 

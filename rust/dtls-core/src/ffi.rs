@@ -20,6 +20,8 @@ use openssl::x509::store::{X509StoreBuilderRef, X509StoreRef};
 use openssl::x509::{X509CrlRef, X509Ref};
 use openssl_sys as sys;
 
+use crate::failure::Role;
+
 /// First retransmission of a flight, in microseconds after it was sent.
 ///
 /// RFC 6347 section 4.2.4.1 suggests one second, doubling to sixty, which suits a bulk protocol
@@ -78,6 +80,7 @@ unsafe extern "C" {
     fn X509_STORE_add_crl(store: *mut sys::X509_STORE, list: *mut sys::X509_CRL) -> c_int;
     fn X509_get_X509_PUBKEY(certificate: *const sys::X509) -> *mut PublicKey;
     fn i2d_X509_PUBKEY(key: *const PublicKey, out: *mut *mut u8) -> c_int;
+    fn X509_check_purpose(certificate: *mut sys::X509, id: c_int, ca: c_int) -> c_int;
 }
 
 /// Lets OpenSSL have its memory from mimalloc, and tells whether it does: once it has used `malloc` it
@@ -352,14 +355,14 @@ pub(crate) fn is_delta(list: &X509CrlRef) -> bool {
     unsafe { sys::X509_CRL_get_ext_by_NID(list.as_ptr(), sys::NID_delta_crl, -1) >= 0 }
 }
 
-/// Whether `certificate` is for the DNS name `name`: by its subject alternative names, and only
-/// when it has no such extension at all, by its common name.
-pub(crate) fn matches_dns_name(certificate: &X509Ref, name: &str) -> bool {
+/// Whether `certificate` is for the DNS name `name`: by its subject alternative names, or by its common
+/// name if `by_common_name` says so.
+pub(crate) fn matches_dns_name(certificate: &X509Ref, name: &str, by_common_name: bool) -> bool {
     let Ok(name) = CString::new(name) else {
         return false;
     };
     let mut flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-    if has_alternative_names(certificate) {
+    if !by_common_name {
         flags |= X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
     }
     let length = name.as_bytes().len();
@@ -391,10 +394,27 @@ pub(crate) fn has_alternative_names(certificate: &X509Ref) -> bool {
     unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_subject_alt_name, -1) >= 0 }
 }
 
+/// Whether `certificate` limits the names for which those below it may be (RFC 5280 section 4.2.1.10).
+pub(crate) fn has_name_constraints(certificate: &X509Ref) -> bool {
+    // SAFETY: the certificate is live; the call reads it only.
+    unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_name_constraints, -1) >= 0 }
+}
+
 /// Whether `certificate` says that it is one of an authority (basicConstraints, RFC 5280 section 4.2.1.9).
 pub(crate) fn is_authority(certificate: &X509Ref) -> bool {
     // SAFETY: the certificate is live; what the call caches in it is under OpenSSL's lock.
     unsafe { sys::X509_get_extension_flags(certificate.as_ptr()) & sys::EXFLAG_CA != 0 }
+}
+
+/// Whether a side with this `role` may show `certificate` (RFC 5280 sections 4.2.1.3 and 4.2.1.12).
+pub(crate) fn is_meant_for(certificate: &X509Ref, role: Role) -> bool {
+    // Numbers of include/openssl/x509v3.h.
+    let purpose = match role {
+        Role::Client => 1,
+        Role::Server => 2,
+    };
+    // SAFETY: the certificate is live; what the call caches in it is under OpenSSL's lock.
+    unsafe { X509_check_purpose(certificate.as_ptr(), purpose, 0) == 1 }
 }
 
 /// The public key of `certificate` as it stands in there (SubjectPublicKeyInfo, in DER). Once parsed,

@@ -25,11 +25,12 @@ use openssl::x509::{
     X509RevokedBuilder, X509VerifyResult,
 };
 
-use crate::certificate::Certificates;
-use crate::error::{ConfigError, reason};
+use crate::certificate::{self, Certificates};
+use crate::error::ConfigError;
 use crate::ffi;
 use crate::named::named;
 use crate::peer_name::PeerName;
+use crate::pem::{self, Kind};
 use crate::pins;
 use crate::text::printable;
 
@@ -187,8 +188,9 @@ impl SigningKey {
     pub fn parse(pem: &[u8]) -> Result<Self, IssueError> {
         ffi::start();
         // An empty passphrase, since OpenSSL would ask for one on the terminal otherwise.
-        let key = PKey::private_key_from_pem_passphrase(pem, b"")
-            .map_err(|error| ConfigError::UnreadableKey(reason(&error)))?;
+        let key = certificate::private_key(pem)?;
+        let key = PKey::private_key_from_pem_passphrase(key.as_bytes(), b"")
+            .map_err(|error| ConfigError::UnreadableKey(key.refused(&error).to_string()))?;
         require_useful(&key)?;
         Ok(Self(key))
     }
@@ -240,8 +242,13 @@ impl PublicKey {
     /// When it cannot be read, or is of a kind that DTLS has no use for.
     pub fn parse(pem: &[u8]) -> Result<Self, IssueError> {
         ffi::start();
-        let key = PKey::public_key_from_pem(pem)
-            .map_err(|error| IssueError::UnreadablePublicKey(reason(&error)))?;
+        let unreadable = |why: &dyn ToString| IssueError::UnreadablePublicKey(why.to_string());
+        let blocks = pem::of_kind(pem, Kind::PublicKey).map_err(|why| unreadable(&why))?;
+        let [block] = blocks.as_slice() else {
+            return Err(unreadable(&format!("there are {} in it", blocks.len())));
+        };
+        let key = PKey::public_key_from_pem(block.as_bytes())
+            .map_err(|error| unreadable(&block.refused(&error)))?;
         require_useful(&key)?;
         Ok(Self(key))
     }

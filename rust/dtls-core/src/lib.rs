@@ -31,8 +31,10 @@ mod failure;
 mod ffi;
 mod issue;
 mod key_log;
+mod keyed;
 mod named;
 mod peer_name;
+mod pem;
 mod pending;
 mod pins;
 mod psk;
@@ -62,6 +64,7 @@ pub use issue::{
     Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
 };
 pub use key_log::KeyLog;
+pub use keyed::keyed_digest;
 pub use peer_name::PeerName;
 pub use pins::Pins;
 pub use psk::{Psk, PskKeys};

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use openssl::nid::Nid;
-use openssl::x509::X509Ref;
+use openssl::stack::StackRef;
+use openssl::x509::{X509, X509Ref};
 
 use crate::error::ConfigError;
 use crate::ffi;
@@ -37,6 +38,14 @@ impl PeerName {
             return refuse("it is empty");
         }
         let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Some((address, _)) = bracketed.unwrap_or(name).split_once('%')
+            && address.parse::<Ipv6Addr>().is_ok()
+        {
+            return refuse(
+                "what stands behind the % is the zone of this machine's network, which no certificate \
+                 has; leave it out",
+            );
+        }
         if let Some(address) = bracketed.map(str::parse::<Ipv6Addr>) {
             return match address {
                 Ok(address) => Ok(Self::Ip(address.into())),
@@ -76,17 +85,23 @@ impl PeerName {
 
     /// Whether `certificate` was issued for this name.
     ///
-    /// The common name counts only when the certificate has no subject alternative names at all:
-    /// certificates that the engine makes have none.
-    pub(crate) fn matches(&self, certificate: &X509Ref) -> bool {
+    /// The common name counts only when the certificate has no subject alternative names at all, as those
+    /// that the engine makes, and when it may count.
+    pub(crate) fn matches(&self, certificate: &X509Ref, common_name: CommonName) -> bool {
+        let by_common_name =
+            common_name == CommonName::MayCount && !ffi::has_alternative_names(certificate);
         match self {
-            Self::Dns(name) => ffi::matches_dns_name(certificate, name),
-            Self::Ip(address) if ffi::has_alternative_names(certificate) => {
-                ffi::matches_ip(certificate, *address)
+            Self::Dns(name) => ffi::matches_dns_name(certificate, name, by_common_name),
+            Self::Ip(address) if by_common_name => {
+                let mut names = common_names(certificate);
+                let is_it = |name: IpAddr| name.to_canonical() == address.to_canonical();
+                names.any(|name| name.parse().is_ok_and(is_it))
             }
             Self::Ip(address) => {
-                let mut names = common_names(certificate);
-                names.any(|name| name.parse::<IpAddr>().is_ok_and(|name| name == *address))
+                // `::ffff:192.0.2.1` is the IPv4 host (RFC 4291 section 2.5.5.2). Not the other way round:
+                // limits of an authority about IPv4 say nothing about an address of that form.
+                ffi::matches_ip(certificate, *address)
+                    || ffi::matches_ip(certificate, address.to_canonical())
             }
         }
     }
@@ -101,6 +116,24 @@ impl fmt::Display for PeerName {
     }
 }
 
+/// Whether the common name of a certificate is a name that its peer is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommonName {
+    /// It is, in a certificate without alternative names.
+    MayCount,
+    /// It is not: an authority of the chain is limited to certain names, and OpenSSL holds only some
+    /// common names against those limits. An address is never among them.
+    NeverCounts,
+}
+
+impl CommonName {
+    /// For the peer's own certificate in `chain`, which is the whole verified one.
+    pub(crate) fn in_chain(chain: &StackRef<X509>) -> Self {
+        let constrained = chain.iter().any(ffi::has_name_constraints);
+        if constrained { Self::NeverCounts } else { Self::MayCount }
+    }
+}
+
 fn common_names(certificate: &X509Ref) -> impl Iterator<Item = String> {
     let entries = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
     entries.filter_map(|entry| entry.data().to_string().ok())
@@ -112,13 +145,28 @@ pub(crate) fn common_name(certificate: &X509Ref) -> Option<String> {
     common_names(certificate).last().map(|name| printable(&name))
 }
 
+/// The names in `certificate` that were held against the wanted one, in words and fit to be shown.
+pub(crate) fn names_compared(certificate: &X509Ref, common_name: CommonName) -> String {
+    let names = names_of(certificate);
+    if common_name == CommonName::NeverCounts && !ffi::has_alternative_names(certificate) {
+        format!(
+            "only the common name {names}, which does not count: one of its authorities is limited to \
+             certain names"
+        )
+    } else {
+        names
+    }
+}
+
 /// The names that `certificate` was issued for, in words and fit to be shown.
 pub(crate) fn names_of(certificate: &X509Ref) -> String {
     let mut names = Vec::new();
     if let Some(alternatives) = certificate.subject_alt_names() {
         for name in &alternatives {
             if let Some(name) = name.dnsname() {
-                names.push(printable(name));
+                // Otherwise what is wanted and what is there would look the same.
+                let odd = name.parse::<IpAddr>().is_ok();
+                names.push(printable(name) + if odd { " (as a DNS name)" } else { "" });
             } else if let Some(address) = name.ipaddress().and_then(address_of) {
                 names.push(address.to_string());
             }
@@ -173,6 +221,15 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_does_not_belong_to_a_name() {
+        for name in ["fe80::1%eth0", "[fe80::1%eth0]", "fe80::1%3", "::1%"] {
+            let refused = PeerName::parse(name).expect_err("no name").to_string();
+            assert!(refused.contains("leave it out"), "{refused}");
+        }
+        assert!(PeerName::parse("fe80::1").is_ok());
+    }
+
+    #[test]
     fn what_is_no_name_is_refused() {
         let long = format!("{}.example", "a".repeat(250));
         for name in [
@@ -191,6 +248,8 @@ mod tests {
             "[::1",
             "host:4242",
             "fe80::1%eth0",
+            "[fe80::1%eth0]",
+            "game%eth0",
             &long,
         ] {
             let refused = PeerName::parse(name);

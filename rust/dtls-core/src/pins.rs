@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use openssl::base64;
 use openssl::error::ErrorStack;
@@ -15,8 +16,15 @@ use crate::ffi;
 use crate::text::printable;
 
 /// The certificates and public keys that a peer may have, one of which it has to have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pins(BTreeSet<Pin>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pins(Arc<Set>);
+
+#[derive(PartialEq, Eq)]
+struct Set {
+    pins: BTreeSet<Pin>,
+    /// SHA-256 of what they are. Made once: every handshake asks for it, and there can be thousands.
+    digest: [u8; 32],
+}
 
 /// One way to say which certificate is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,13 +48,19 @@ impl Pins {
             Pin::parse(pin).map_err(|why| ConfigError::BadPin { pin: printable(pin), why })
         };
         let pins = pins.into_iter().map(read).collect::<Result<BTreeSet<_>, _>>()?;
-        if pins.is_empty() { Err(ConfigError::NoPin) } else { Ok(Self(pins)) }
+        if pins.is_empty() {
+            return Err(ConfigError::NoPin);
+        }
+        // In the order of the set, whatever the one is in which they were given.
+        let all: Vec<String> = pins.iter().map(Pin::to_string).collect();
+        let digest = sha256(all.join(" ").as_bytes());
+        Ok(Self(Arc::new(Set { pins, digest })))
     }
 
     /// What is wrong with a peer whose own certificate is `certificate`, if it is none of these.
     pub(crate) fn objection(&self, certificate: &X509Ref) -> Option<Failure> {
         match Pin::both_of(certificate) {
-            Ok(pins) if pins.iter().any(|pin| self.0.contains(pin)) => None,
+            Ok(pins) if pins.iter().any(|pin| self.0.pins.contains(pin)) => None,
             Ok([whole, key]) => {
                 Some(Failure::PinMismatch { presented: format!("{whole} or {key}") })
             }
@@ -55,9 +69,14 @@ impl Pins {
     }
 
     /// SHA-256 of what they are, in whatever order they were given.
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        let all: Vec<String> = self.0.iter().map(Pin::to_string).collect();
-        sha256(all.join(" ").as_bytes())
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        &self.0.digest
+    }
+}
+
+impl fmt::Debug for Pins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0.pins).finish()
     }
 }
 
@@ -156,7 +175,7 @@ mod tests {
     #[test]
     fn a_pin_is_read_as_programs_print_it() {
         let expected = Pins::parse([format!("sha256:{HEX}").as_str()]).expect("a pin");
-        assert_eq!(expected.0.first().map(Pin::to_string), Some(format!("sha256:{HEX}")));
+        assert_eq!(expected.0.pins.first().map(Pin::to_string), Some(format!("sha256:{HEX}")));
         for text in [
             format!("sha256:{}", HEX.to_uppercase()),
             format!("SHA256:{HEX}"),
@@ -168,7 +187,7 @@ mod tests {
             assert_eq!(Pins::parse([text.as_str()]), Ok(expected.clone()), "{text}");
         }
         let key = Pins::parse([format!("spki:{BASE64}").as_str()]).expect("a pin");
-        assert_eq!(key.0.first().map(Pin::to_string), Some(format!("spki:{BASE64}")));
+        assert_eq!(key.0.pins.first().map(Pin::to_string), Some(format!("spki:{BASE64}")));
         assert_ne!(key, expected, "the same digest of something else");
     }
 
@@ -222,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_order_does_not_matter_and_the_kind_does() {
-        let digest = |pins: &[&str]| Pins::parse(pins.iter().copied()).expect("pins").digest();
+        let digest = |pins: &[&str]| *Pins::parse(pins.iter().copied()).expect("pins").digest();
         let (whole, key) = (format!("sha256:{HEX}"), format!("spki:{BASE64}"));
         assert_eq!(digest(&[&whole, &key]), digest(&[&key, &whole, &key]));
         assert_ne!(digest(&[&whole]), digest(&[&key]));

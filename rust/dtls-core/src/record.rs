@@ -140,6 +140,18 @@ pub(crate) fn acceptable(datagram: &[u8], least_encrypted: usize) -> &[u8] {
     datagram.get(..accepted).unwrap_or_default()
 }
 
+/// How many bytes the certificates of the peer are to have, where `datagram` begins with a part of a
+/// message with more of them than is let through. Anyone can have sent it.
+pub(crate) fn oversized_certificates(datagram: &[u8]) -> Option<usize> {
+    const CERTIFICATE: u8 = 11;
+    let (record, _) = split_record(datagram)?;
+    let (header, _) = record.body.split_at_checked(HANDSHAKE_HEADER)?;
+    let &[kind, m0, m1, m2, ..] = header else { return None };
+    let message = usize::from(m0) << 16 | usize::from(m1) << 8 | usize::from(m2);
+    let plain = record.number.epoch() == 0 && record.content == HANDSHAKE;
+    (plain && kind == CERTIFICATE && message > MAX_HANDSHAKE_MESSAGE).then_some(message)
+}
+
 /// The number of the last record in `datagram`.
 pub(crate) fn last_number(datagram: &[u8]) -> Option<Number> {
     records(datagram).last().map(|record| record.number)
@@ -336,6 +348,14 @@ mod tests {
         assert_eq!(acceptable(&fits), fits);
         let huge = record(22, 0xfd, 0, &fragment(11, promise + 1, 0, &[0; 100]));
         assert!(acceptable(&huge).is_empty());
+        assert_eq!(oversized_certificates(&huge), Some(MAX_HANDSHAKE_MESSAGE + 1));
+        assert_eq!(oversized_certificates(&fits), None);
+        let other = record(22, 0xfd, 0, &fragment(12, promise + 1, 0, &[0; 100]));
+        let encrypted = record(22, 0xfd, 1, &fragment(11, promise + 1, 0, &[0; 100]));
+        let no_handshake = record(23, 0xfd, 0, &fragment(11, promise + 1, 0, &[0; 100]));
+        for none in [&other[..], &encrypted, &no_handshake, &huge[..huge.len() - 1], &[]] {
+            assert_eq!(oversized_certificates(none), None);
+        }
         let beyond = record(22, 0xfd, 0, &fragment(11, 200, 150, &[0; 100]));
         assert!(acceptable(&beyond).is_empty());
         let mut second = fragment(11, 100, 0, &[0; 100]);

@@ -19,9 +19,10 @@ use openssl::sha::sha256;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::{CrlStatus, X509Crl, X509Ref, X509VerifyResult};
 
-use crate::certificate::{TrustAnchors, is_encrypted};
-use crate::error::{ConfigError, reason};
+use crate::certificate::TrustAnchors;
+use crate::error::ConfigError;
 use crate::failure::CertificateProblem;
+use crate::pem::{self, Block, Kind, Unreadable};
 use crate::{ffi, verification};
 
 // Numbers of include/openssl/x509_vfy.h.
@@ -78,12 +79,11 @@ impl RevocationLists {
     /// When there is none, when something else is among them, and when one of them cannot be read, does not
     /// say until when it is good or only adds to another (a delta list). None is left out silently.
     pub fn parse(pem: &[u8]) -> Result<Self, ConfigError> {
-        const BEGIN: &str = "-----BEGIN ";
         ffi::start();
-        let text = String::from_utf8_lossy(pem);
-        let blocks = text.split(BEGIN).skip(1).enumerate().map(|(index, block)| {
-            read(&format!("{BEGIN}{block}"))
-                .map_err(|why| ConfigError::UnreadableRevocationList(index + 1, why))
+        let blocks = pem::blocks(pem).into_iter().map(|block| {
+            block.and_then(|block| read(&block)).map_err(|Unreadable { number, why }| {
+                ConfigError::UnreadableRevocationList(number, why)
+            })
         });
         let read = blocks.collect::<Result<Vec<_>, _>>()?;
         if read.is_empty() {
@@ -208,24 +208,21 @@ pub(crate) fn is_about_a_list(verdict: X509VerifyResult) -> bool {
 }
 
 /// Reads one list, and tells its digest beside it.
-fn read(block: &str) -> Result<(X509Crl, [u8; 32]), String> {
-    if !block.starts_with("-----BEGIN X509 CRL-----") {
-        return Err("it is something else".to_owned());
+fn read(block: &Block) -> Result<(X509Crl, [u8; 32]), Unreadable> {
+    if block.kind() != Kind::RevocationList {
+        return Err(block.unreadable("it is something else"));
     }
-    if is_encrypted(block.as_bytes()) {
-        return Err("it is encrypted".to_owned());
+    if block.is_encrypted() {
+        return Err(block.unreadable("it is encrypted"));
     }
-    if block.matches("-----END ").count() > 1 {
-        return Err("another one ends behind it that does not begin".to_owned());
-    }
-    let list = X509Crl::from_pem(block.as_bytes()).map_err(|error| reason(&error))?;
+    let list = X509Crl::from_pem(block.as_bytes()).map_err(|error| block.refused(&error))?;
     if list.next_update().is_none() {
-        return Err("it does not say when the next one comes".to_owned());
+        return Err(block.unreadable("it does not say when the next one comes"));
     }
     if ffi::is_delta(&list) {
         // OpenSSL 3.6.3 would take it for the whole.
-        return Err("it is a delta list; give the complete one".to_owned());
+        return Err(block.unreadable("it is a delta list; give the complete one"));
     }
-    let der = list.to_der().map_err(|error| reason(&error))?;
+    let der = list.to_der().map_err(|error| block.refused(&error))?;
     Ok((list, sha256(&der)))
 }

@@ -252,6 +252,9 @@ impl Session {
         let acceptable = record::acceptable(datagram, least_encrypted);
         if acceptable.len() < datagram.len().max(1) {
             self.io.counters.dropped(Dropped::Malformed);
+            self.notice_oversized_certificates(
+                datagram.get(acceptable.len()..).unwrap_or_default(),
+            );
         }
         self.handle_records(acceptable, now);
     }
@@ -289,6 +292,18 @@ impl Session {
                 successor.handle_records(record::acceptable(datagram, least), now);
             }
         });
+    }
+
+    /// Says why a handshake does not go on whose peer has more certificates than are let through.
+    fn notice_oversized_certificates(&mut self, dropped: &[u8]) {
+        if let State::Handshaking(_) | State::Pending(_) = &self.state
+            && let Some(bytes) = record::oversized_certificates(dropped)
+        {
+            self.advance(|state, io| match state {
+                State::Handshaking(state) => state.refuse_oversized_certificates(bytes, io),
+                other => other,
+            });
+        }
     }
 
     /// Does what is due at `now`: sends a flight again, or gives up a handshake or a silent peer.

@@ -14,6 +14,8 @@ use crate::revocation::RevocationLists;
 pub struct Trust {
     basis: Basis,
     lists: Option<RevocationLists>,
+    /// SHA-256 of all that. Made once: every handshake asks for it.
+    digest: [u8; 32],
 }
 
 /// By what a certificate is judged.
@@ -27,7 +29,7 @@ enum Basis {
 
 impl From<TrustAnchors> for Trust {
     fn from(anchors: TrustAnchors) -> Self {
-        Self { basis: Basis::Anchors(anchors, None), lists: None }
+        Self::new(Basis::Anchors(anchors, None), None)
     }
 }
 
@@ -35,7 +37,7 @@ impl Trust {
     /// Trusts whoever has one of these certificates or keys. Name, chain, dates and usage are not looked
     /// at, so a certificate that signed itself does.
     pub fn pinned(pins: Pins) -> Self {
-        Self { basis: Basis::Pins(pins), lists: None }
+        Self::new(Basis::Pins(pins), None)
     }
 
     /// The same, and the certificate or its key has to be one of `pins`. They replace those that were
@@ -45,7 +47,7 @@ impl Trust {
             Basis::Anchors(anchors, _) => Basis::Anchors(anchors, Some(pins)),
             Basis::Pins(_) => Basis::Pins(pins),
         };
-        Self { basis, ..self }
+        Self::new(basis, self.lists)
     }
 
     /// The same, and the certificate must not have been revoked. They replace lists that were given
@@ -55,7 +57,23 @@ impl Trust {
     /// looked up where there is a list of their issuer. Where a pin alone decides, whose issuer nobody
     /// knows, an entry in the name of that issuer refuses, and lists are not needed.
     pub fn with_revocation_lists(self, lists: RevocationLists) -> Self {
-        Self { lists: Some(lists), ..self }
+        Self::new(self.basis, Some(lists))
+    }
+
+    fn new(basis: Basis, lists: Option<RevocationLists>) -> Self {
+        let mut trust = Self { basis, lists, digest: [0; 32] };
+        let parts = [
+            trust.anchors().map(TrustAnchors::digest),
+            trust.pins().map(Pins::digest),
+            trust.lists.as_ref().map(RevocationLists::digest),
+        ];
+        let mut digest = Sha256::new();
+        for part in parts {
+            // Nothing is no digest.
+            digest.update(part.unwrap_or(&[0; 32]));
+        }
+        trust.digest = digest.finish();
+        trust
     }
 
     /// Where a chain has to lead, if one is needed.
@@ -89,17 +107,29 @@ impl Trust {
     }
 
     /// SHA-256 of all that a certificate is judged by.
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        let parts = [
-            self.anchors().map(|anchors| *anchors.digest()),
-            self.pins().map(Pins::digest),
-            self.lists.as_ref().map(|lists| *lists.digest()),
-        ];
-        let mut digest = Sha256::new();
-        for part in parts {
-            // Nothing is no digest.
-            digest.update(&part.unwrap_or_default());
-        }
-        digest.finish()
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_trusted_is_in_the_digest_which_is_made_once() {
+        let pins = |digit: u8| {
+            let pin = format!("sha256:{}", char::from(digit).to_string().repeat(64));
+            Pins::parse([pin.as_str()]).expect("a pin")
+        };
+        let [one, other] = [pins(b'1'), pins(b'2')];
+        let trust = Trust::pinned(one.clone());
+        assert_eq!(trust.digest(), Trust::pinned(one.clone()).digest());
+        assert_ne!(trust.digest(), Trust::pinned(other.clone()).digest());
+        assert_eq!(trust.clone().with_pins(other.clone()).digest(), Trust::pinned(other).digest());
+        // However many there are, whoever asks gets what is there.
+        let Some(pins) = trust.pins() else { panic!("it has pins") };
+        assert!(std::ptr::eq(pins.digest(), one.digest()));
+        assert!(std::ptr::eq(trust.digest(), &raw const trust.digest));
     }
 }

@@ -18,7 +18,7 @@ use openssl::x509::{X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyRe
 use crate::error::ConfigError;
 use crate::failure::{CertificateProblem, Failure, Reason, Role};
 use crate::ffi;
-use crate::peer_name::{PeerName, names_of};
+use crate::peer_name::{CommonName, PeerName, names_compared, names_of};
 use crate::revocation::{CRL_PATH_VALIDATION_ERROR, Place, is_about_a_list};
 use crate::trust::Trust;
 
@@ -58,12 +58,17 @@ pub enum ClientVerification {
 }
 
 impl ClientVerification {
+    /// Whether clients are asked for a certificate.
+    pub(crate) fn asks(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
     /// What is asked, and a digest of what the answer is judged by.
     pub(crate) fn digest(&self) -> [u8; 33] {
         let (kind, trust) = match self {
             Self::Nothing => (0, [0; 32]),
-            Self::Optional(trust) => (1, trust.digest()),
-            Self::Required(trust) => (2, trust.digest()),
+            Self::Optional(trust) => (1, *trust.digest()),
+            Self::Required(trust) => (2, *trust.digest()),
         };
         let mut digest = [kind; 33];
         digest[1..].copy_from_slice(&trust);
@@ -183,6 +188,19 @@ pub(crate) fn is_in_future(seconds: i64) -> bool {
     seconds == i64::MAX || compare().unwrap_or(false)
 }
 
+/// What is wrong with the dates of `certificate` now, if anything is.
+pub(crate) fn untimely(certificate: &X509Ref) -> Option<CertificateProblem> {
+    let begins = seconds_since_1970(certificate.not_before()).unwrap_or(i64::MAX);
+    let ends = seconds_since_1970(certificate.not_after()).unwrap_or(0);
+    if is_in_future(begins) {
+        Some(CertificateProblem::NotYetValid(certificate.not_before().to_string()))
+    } else if is_in_future(ends) {
+        None
+    } else {
+        Some(CertificateProblem::Expired(certificate.not_after().to_string()))
+    }
+}
+
 /// Why the peer's certificate was refused, if it was.
 pub(crate) fn refusal(ssl: &SslRef) -> Option<&Failure> {
     ssl.ex_data(index().ok()?)?.refused.get()
@@ -249,10 +267,12 @@ impl Examination {
         if !accepted || store.error_depth() > 0 {
             return None;
         }
-        let wanted = self.name.as_ref().filter(|wanted| !wanted.matches(certificate));
+        // OpenSSL has the whole chain by now. Without one, the common name would be nobody's word.
+        let common_name = store.chain().map_or(CommonName::NeverCounts, CommonName::in_chain);
+        let wanted = self.name.as_ref().filter(|wanted| !wanted.matches(certificate, common_name));
         let mismatch = wanted.map(|wanted| Failure::HostnameMismatch {
             wanted: wanted.to_string(),
-            presented: names_of(certificate),
+            presented: names_compared(certificate, common_name),
         });
         mismatch.or_else(|| trust.objection(certificate))
     }

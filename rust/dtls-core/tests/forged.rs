@@ -234,6 +234,12 @@ fn forgeries(recorded: &[(Direction, Vec<u8>)]) -> Vec<Forgery> {
         ),
         forgery("a fragment", vec![certificate(40, 500, 0)], ".............", "............."),
         forgery(
+            "certificates that are too large",
+            vec![certificate(40, 20_000, 0), certificate(41, 20_000, 50)],
+            ".............",
+            ".............",
+        ),
+        forgery(
             "fragments that disagree",
             vec![certificate(40, 500, 0), certificate(41, 600, 50)],
             "...xxxxx.....",

@@ -3,7 +3,7 @@
 mod support;
 
 use dtls_core::{
-    Certificates, ConfigError, Failure, Identity, ServerConfig, Session, Status, TrustAnchors,
+    Certificates, ConfigError, Failure, Identity, Role, ServerConfig, Session, Status, TrustAnchors,
 };
 use openssl::asn1::{Asn1Object, Asn1OctetString};
 use openssl::ec::EcKey;
@@ -17,7 +17,7 @@ use openssl::x509::{X509, X509Extension};
 use support::link::{End, Link, Server, ToClient, connect};
 use support::raw::{Progress, Raw};
 use support::{child, clock, pki, raw, records};
-use test_pki::{Issued, Key, Profile};
+use test_pki::{Issued, Key, Profile, Usage, Validity};
 
 const HANDSHAKE_FAILURE: u8 = 40;
 const ILLEGAL_PARAMETER: u8 = 47;
@@ -298,6 +298,44 @@ fn weak_rsa() -> Issued {
 }
 
 #[test]
+fn what_peers_will_have_against_a_certificate_is_known_before() {
+    let problems = |issued: &Issued, role| pki::identity(issued).problems(role);
+    let both = [Role::Server, Role::Client];
+    let any = pki::ROOT.intermediate("Between").issue(Profile::localhost().usage(Usage::Any));
+    assert_eq!(both.map(|role| problems(&any, role)), [const { Vec::<String>::new() }; 2]);
+
+    let expired = pki::ROOT.issue(Profile::localhost().validity(Validity::Expired));
+    let early = pki::ROOT.issue(Profile::localhost().validity(Validity::NotYetValid));
+    for (issued, words) in [(expired, ") has expired, on "), (early, ") is not valid before ")] {
+        let found = problems(&issued, Role::Server);
+        let [problem] = found.as_slice() else { panic!("{found:?}") };
+        assert!(problem.starts_with("(for localhost, 127.0.0.1, ::1"), "{problem}");
+        assert!(problem.contains(words) && problem.contains(" GMT"), "{problem}");
+        // It is for servers, too.
+        assert_eq!(problems(&issued, Role::Client).len(), 2);
+    }
+    for (usage, role, other) in
+        [(Usage::Server, Role::Server, Role::Client), (Usage::Client, Role::Client, Role::Server)]
+    {
+        let issued = pki::ROOT.issue(Profile::localhost().usage(usage));
+        assert!(problems(&issued, role).is_empty());
+        let found = problems(&issued, other);
+        let [problem] = found.as_slice() else { panic!("{found:?}") };
+        assert!(problem.contains(&format!(") is not meant for a {other} ")), "{problem}");
+    }
+
+    let mut chained = pki::ROOT.issue(Profile::localhost());
+    let old = pki::ROOT.issue(Profile::new("old").validity(Validity::Expired));
+    chained.intermediates_pem.push(old.cert_pem);
+    let found = problems(&chained, Role::Server);
+    let [problem] = found.as_slice() else { panic!("{found:?}") };
+    assert!(
+        problem.starts_with("comes with another (no. 2, for old) that has expired"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn a_key_of_another_certificate_is_refused() {
     let other = pki::ROOT.issue(Profile::localhost());
     let rsa = pki::rsa_key(2048);
@@ -391,7 +429,7 @@ fn what_is_no_certificate_is_refused() {
     for text in broken {
         let refused = Certificates::parse(text).err();
         assert!(
-            matches!(refused, Some(ConfigError::UnreadableCertificate(_))),
+            matches!(refused, Some(ConfigError::UnreadableCertificate(..))),
             "{refused:?}: {text:?}"
         );
     }
@@ -424,7 +462,7 @@ fn a_chain_with_one_broken_certificate_is_refused_and_a_bundle_counts_it() {
         format!("{good}{BROKEN}{}", pki::LOCALHOST.cert_pem),
     ] {
         let refused = Certificates::parse(text.as_bytes()).err();
-        assert!(matches!(refused, Some(ConfigError::UnreadableCertificate(_))), "{refused:?}");
+        assert!(matches!(refused, Some(ConfigError::UnreadableCertificate(..))), "{refused:?}");
         let (_, unreadable) = TrustAnchors::from_bundle(&text).expect("one can be read");
         assert_eq!(unreadable, 1);
     }
@@ -495,7 +533,7 @@ fn no_one_is_asked_for_a_passphrase() {
         }
         "certificate" => {
             let refused = Certificates::parse(certificate.as_bytes()).err();
-            let unreadable = matches!(refused, Some(ConfigError::UnreadableCertificate(_)));
+            let unreadable = matches!(refused, Some(ConfigError::UnreadableCertificate(..)));
             assert!(unreadable, "{refused:?}");
         }
         "bundle" => {

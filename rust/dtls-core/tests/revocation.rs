@@ -295,7 +295,7 @@ fn what_is_no_list_is_refused() {
     let parse = |text: &str| RevocationLists::parse(text.as_bytes()).map(|_| ());
     assert_eq!(parse(&list), Ok(()));
     assert_eq!(parse(&format!("Certificate Revocation List:\n{list}\nthe end")), Ok(()));
-    for nothing in ["", "-----BEGIN", "a text", &list.replace("-----", "----")] {
+    for nothing in ["", "-----BEGIN", "a text"] {
         assert_eq!(parse(nothing), Err(ConfigError::NoRevocationList), "{nothing:?}");
     }
     let endless = Odd::new().list(Oddity::Endless);
@@ -305,7 +305,8 @@ fn what_is_no_list_is_refused() {
     let encrypted = encrypted.replacen("-----\r\n", "-----\r\nProc-Type: 4,ENCRYPTED\r\n\r\n", 1);
     let cut = list[..list.len() / 2].to_owned();
     let certificate = pki::ROOT.cert_pem();
-    for other in [endless, delta, broken, encrypted, cut, certificate] {
+    let four_dashes = list.replace("-----", "----");
+    for other in [four_dashes, endless, delta, broken, encrypted, cut, certificate] {
         let refused = parse(&(list.clone() + &other));
         let Err(ConfigError::UnreadableRevocationList(2, _)) = refused else {
             panic!("{refused:?}: {other}");
@@ -324,7 +325,7 @@ fn a_list_whose_first_line_is_damaged_is_not_left_out() {
     ] {
         let (before, after) = lists.rsplit_once(first_line).expect("two lists");
         let refused = RevocationLists::parse(format!("{before}{damaged}{after}").as_bytes());
-        assert!(matches!(refused, Err(ConfigError::UnreadableRevocationList(1, _))), "{refused:?}");
+        assert!(matches!(refused, Err(ConfigError::UnreadableRevocationList(2, _))), "{refused:?}");
     }
 }
 

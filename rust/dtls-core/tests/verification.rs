@@ -7,11 +7,14 @@ use std::net::Ipv4Addr;
 use dtls_core::{CertificateProblem, ClientConfig, Failure, PeerName, Role, Status, Verification};
 use support::link::Link;
 use support::{clock, pki};
-use test_pki::{Authority, HOSTILE_COMMON_NAME, Issued, Profile, Usage, Validity, self_signed};
+use test_pki::{
+    Authority, HOSTILE_COMMON_NAME, Issued, NameLimits, Profile, Usage, Validity, self_signed,
+};
 
 const BAD_CERTIFICATE: u8 = 42;
 const UNSUPPORTED_CERTIFICATE: u8 = 43;
 const CERTIFICATE_EXPIRED: u8 = 45;
+const CERTIFICATE_UNKNOWN: u8 = 46;
 const UNKNOWN_CA: u8 = 48;
 
 /// Why `client` refuses a server with `issued`, having told it by `alert`.
@@ -302,9 +305,23 @@ fn addresses() {
     let elsewhere = pki::ROOT.issue(Profile::new("127.0.0.1").ip(Ipv4Addr::new(192, 0, 2, 1)));
     assert_eq!(mismatch(&elsewhere, "127.0.0.1"), pair("127.0.0.1", "192.0.2.1"));
     let as_text = pki::ROOT.issue(Profile::new("127.0.0.1").dns("127.0.0.1"));
-    assert_eq!(mismatch(&as_text, "127.0.0.1").0, "127.0.0.1", "a DNS name is no address");
+    assert_eq!(mismatch(&as_text, "127.0.0.1"), pair("127.0.0.1", "127.0.0.1 (as a DNS name)"));
     let named = pki::ROOT.issue(Profile::new("x").dns("localhost"));
     assert_eq!(mismatch(&named, "127.0.0.1"), pair("127.0.0.1", "localhost"));
+}
+
+#[test]
+fn an_ipv4_address_in_ipv6_is_that_address() {
+    assert_accepted(&pki::LOCALHOST, &expecting("::ffff:127.0.0.1"));
+    assert_accepted(&pki::LOCALHOST, &expecting("[::ffff:7f00:1]"));
+    assert_eq!(mismatch(&pki::LOCALHOST, "::ffff:127.0.0.2").0, "::ffff:127.0.0.2");
+    let by_common_name = pki::ROOT.issue(Profile::new("127.0.0.1"));
+    assert_accepted(&by_common_name, &expecting("::ffff:127.0.0.1"));
+    let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+    let issued = pki::ROOT.issue(Profile::new("x").ip(mapped));
+    assert_accepted(&issued, &expecting("::ffff:127.0.0.1"));
+    // No limit of an authority about IPv4 would have been held against that.
+    assert_eq!(mismatch(&issued, "127.0.0.1"), pair("127.0.0.1", "::ffff:127.0.0.1"));
 }
 
 #[test]
@@ -345,6 +362,74 @@ fn a_common_name_does_not_count_beside_any_alternative_name() {
     assert_eq!(mismatch(&issued, "localhost"), pair("localhost", "192.0.2.1"));
     let issued = pki::ROOT.issue(Profile::new("127.0.0.1").dns("game.example"));
     assert_eq!(mismatch(&issued, "127.0.0.1"), pair("127.0.0.1", "game.example"));
+}
+
+/// An authority below [`pki::ROOT`] that is limited, and the same one step further up.
+fn limited(limits: NameLimits) -> [Authority; 2] {
+    let authority = pki::ROOT.intermediate_for("Limited", limits);
+    let below = authority.intermediate("Below it");
+    [authority, below]
+}
+
+const TEN: NameLimits = NameLimits::Network(Ipv4Addr::new(10, 0, 0, 0), 8);
+
+#[test]
+fn a_common_name_does_not_count_below_an_authority_that_is_limited() {
+    const OTHERS: &[&str] = &["::1", "game.allowed.example"];
+    const ALL: &[&str] = &["127.0.0.1", "10.0.0.1", "::1", "game.allowed.example", "localhost"];
+    // OpenSSL holds a common name that looks like a DNS name against limits of DNS names by itself.
+    let names_under =
+        [(TEN, ALL), (NameLimits::NoAddress, ALL), (NameLimits::Dns("allowed.example"), OTHERS)];
+    for (limits, names) in names_under {
+        for authority in limited(limits) {
+            for name in names {
+                let issued = authority.issue(Profile::new(*name));
+                let (wanted, presented) = mismatch(&issued, name);
+                assert_eq!(wanted, *name);
+                assert!(
+                    presented.starts_with(&format!("only the common name {name}, which does not")),
+                    "{limits:?}: {presented}"
+                );
+            }
+        }
+    }
+    let root = Authority::root_for("Limited root", TEN);
+    let issued = root.issue(Profile::new("127.0.0.1"));
+    let failure = refusal(&issued, &pki::client(&root.cert_pem(), "127.0.0.1"), BAD_CERTIFICATE);
+    assert!(matches!(failure, Failure::HostnameMismatch { .. }), "{failure:?}");
+}
+
+#[test]
+fn what_a_limited_authority_may_issue_is_accepted() {
+    for authority in limited(NameLimits::Dns("allowed.example")) {
+        let issued = authority.issue(Profile::new("x").dns("game.allowed.example"));
+        assert_accepted(&issued, &expecting("game.allowed.example"));
+        assert_eq!(mismatch(&issued, "x"), pair("x", "game.allowed.example"));
+    }
+    for authority in limited(TEN) {
+        let issued = authority.issue(Profile::new("x").ip(Ipv4Addr::new(10, 0, 0, 1)));
+        assert_accepted(&issued, &expecting("10.0.0.1"));
+        // Nobody asks for a name here.
+        let nameless = authority.issue(Profile::new("127.0.0.1"));
+        assert_accepted(&nameless, &chain_only(&pki::ROOT.cert_pem()));
+    }
+    // Without the limited one in the chain nobody limits a certificate that is trusted itself.
+    let mut issued = limited(TEN)[0].issue(Profile::new("127.0.0.1"));
+    issued.intermediates_pem.clear();
+    assert_accepted(&issued, &pki::client(&issued.cert_pem, "127.0.0.1"));
+}
+
+#[test]
+fn what_a_limited_authority_may_not_issue_is_refused() {
+    for authority in limited(TEN).into_iter().chain(limited(NameLimits::NoAddress)) {
+        let issued = authority.issue(Profile::localhost());
+        let failure = refusal(&issued, &expecting("localhost"), CERTIFICATE_UNKNOWN);
+        assert!(
+            failure.to_string().contains("permitted subtree violation")
+                || failure.to_string().contains("excluded subtree violation"),
+            "{failure}"
+        );
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use dtls_core::{
-    ClientVerification, ConfigError, Identity, Limits, PeerName, PskKeys, ServerConfig,
+    ClientVerification, ConfigError, Identity, Limits, PeerName, PskKeys, Role, ServerConfig,
     SharedTicketKeys, Trust,
 };
 use godot::builtin::{
@@ -24,8 +24,8 @@ type Result<T> = std::result::Result<T, CredentialError>;
 
 /// The configuration of a server by `setup_with_options`.
 pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
-    let options = options.ok_or(CredentialError::NoDtlsOptions)?;
-    let options = options.bind();
+    let given = options.ok_or(CredentialError::NoDtlsOptions)?;
+    let options = given.bind();
     for (property, is_set) in [
         ("psk_identity", !options.psk_identity.is_empty()),
         ("psk_key", !options.psk_key.is_empty()),
@@ -35,10 +35,11 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
         }
     }
     let psk_keys = psk_keys(&options.psk_keys)?;
-    let config = match (identity(&options)?, psk_keys) {
-        (Some(identity), None) => ServerConfig::new(&identity.build()?)?,
+    let own = identity(&options)?.map(|identity| identity.build()).transpose()?;
+    let config = match (&own, psk_keys) {
+        (Some(identity), None) => ServerConfig::new(identity)?,
         (Some(identity), Some(keys)) => {
-            of("psk_keys", ServerConfig::new(&identity.build()?)?.with_psk(keys))?
+            of("psk_keys", ServerConfig::new(identity)?.with_psk(keys))?
         }
         (None, Some(keys)) => of("psk_keys", ServerConfig::with_psk_only(keys))?,
         (None, None) => {
@@ -79,10 +80,19 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
     // Every further step makes a context for each of these anew. The suites have to suit all of them.
     let identities = server_identities(&options.server_identities)?;
     if !identities.is_empty() {
-        config = of("server_identities", config.with_server_identities(identities))?;
+        let given = identities.iter().cloned();
+        config = of("server_identities", config.with_server_identities(given))?;
     }
     if let Some(suites) = parts::cipher_suites(&options.cipher_suites.to_string())? {
         config = of("cipher_suites", config.with_cipher_suites(suites))?;
+    }
+    // Whoever listens to the console may look at the options: they are not held here.
+    drop(options);
+    if let Some(own) = &own {
+        parts::warn_of(own, Role::Server, "");
+    }
+    for (name, identity) in &identities {
+        parts::warn_of(identity, Role::Server, &format!(" in server_identities[\"{name}\"]"));
     }
     Ok(config)
 }

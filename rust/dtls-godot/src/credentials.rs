@@ -1,6 +1,6 @@
 //! The arguments of the documented calls, and the engine's TLS options, made into what `dtls-core` takes.
 
-use dtls_core::{ClientConfig, Identity, ServerConfig};
+use dtls_core::{ClientConfig, Identity, Role, ServerConfig};
 use godot::classes::{CryptoKey, TlsOptions, X509Certificate};
 use godot::obj::Gd;
 
@@ -21,7 +21,9 @@ pub(crate) fn server(
         certificates.append(Saved::new(&chain, "chain")?.certificates()?);
     }
     let identity = Identity::new(key.as_bytes(), certificates)?;
-    Ok(ServerConfig::new(&identity)?.with_limits(parts::limits()?))
+    let config = ServerConfig::new(&identity)?.with_limits(parts::limits()?);
+    parts::warn_of(&identity, Role::Server, "");
+    Ok(config)
 }
 
 /// The configuration of a server by `TLSOptions.server()`.
@@ -48,7 +50,7 @@ pub(crate) fn client(
         (true, Some(_), None) => default_trust(),
         (true, _, Some(trusted)) => Trusted::certificate(&trusted)?,
     };
-    client_config(ClientParts::new(trust, name, true)?)
+    client_config(&ClientParts::new(trust, name, true)?)
 }
 
 /// The configuration of a client by `TLSOptions`, with the meaning that they have for the engine.
@@ -69,7 +71,7 @@ pub(crate) fn client_by_options(
             Some(trusted) => Trusted::certificate(&trusted)?,
             None => Trusted::Nothing,
         };
-        return client_config(ClientParts::new(trust, name, false)?);
+        return client_config(&ClientParts::new(trust, name, false)?);
     }
     let replaced = options.get_common_name_override().to_string();
     let name = if replaced.is_empty() { host_name } else { &replaced };

@@ -12,6 +12,7 @@ use godot::register::godot_api;
 use crate::enums::Usage;
 use crate::error::CredentialError;
 use crate::names::class;
+use crate::saved::Saved;
 use crate::{credentials, saved};
 
 class! { crypto,
@@ -84,7 +85,9 @@ impl DtlsCrypto {
     /// [code]PacketPeerDTLSOpenSSL.connect_to_peer()[/code].
     ///
     /// [param names] are what clients connect to: host names, IP addresses, and wildcards such as
-    /// [code]*.example.com[/code]; at least one. It is valid for [param days], 1 to 3,650.
+    /// [code]*.example.com[/code]; at least one. With more than some 95 the engine cannot save the
+    /// certificate: write [method certificate_to_pem] to the file. It is valid for [param days], 1 to
+    /// 3,650.
     #[func]
     fn generate_self_signed_certificate(
         key: Option<Gd<CryptoKey>>,
@@ -165,6 +168,20 @@ impl DtlsCrypto {
             Ok(GString::from(&authority.revoke(&revoked, Days::new(days)?)?))
         };
         or_report("issue_revocation_list", make()).unwrap_or_default()
+    }
+
+    /// [param certificate] as PEM text, to be written to a file or sent to someone, and all certificates of
+    /// the file that it was loaded from as a resource. [method X509Certificate.save] and
+    /// [method X509Certificate.save_to_string] fail above 4,096 bytes of text, which is a certificate with
+    /// some 95 host names, and write the first certificate of a chain several times.
+    #[func]
+    fn certificate_to_pem(certificate: Option<Gd<X509Certificate>>) -> GString {
+        let make = || {
+            let certificate = certificate.ok_or(CredentialError::Null("certificate"))?;
+            let all = Saved::new(&certificate, "certificate")?.certificates()?;
+            Ok(GString::from(&all.to_pem()))
+        };
+        or_report("certificate_to_pem", make()).unwrap_or_default()
     }
 
     /// The SHA-256 of [param certificate], as [code]sha256:[/code] and 64 hexadecimal digits. Browsers

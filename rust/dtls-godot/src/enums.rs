@@ -59,7 +59,8 @@ class_enum! {
         /// The other side does not speak DTLS 1.2.
         REASON_UNSUPPORTED_VERSION => UnsupportedVersion = 12,
         /// The handshake took too long: nobody answers, a firewall is in the way, or too much is lost.
-        /// Trying again can help.
+        /// Or the server listens on [code]*[/code], has several addresses, and answers from another one
+        /// than the client asked. Trying again can help.
         REASON_TIMEOUT => Timeout = 13,
         /// The other side refused. [method get_last_error] says what it gave as its reason.
         REASON_PEER_ALERT => PeerAlert = 14,
@@ -89,6 +90,8 @@ class_enum! {
         /// [member DTLSOptions.max_peers_per_prefix] allows. The client itself sees
         /// [constant REASON_PEER_ALERT].
         REASON_TOO_MANY_PEERS => TooManyPeers = 25,
+        /// The other side shows more certificates than are taken: 16 KB together.
+        REASON_CERTIFICATE_TOO_LARGE => CertificateTooLarge = 26,
     }
 }
 

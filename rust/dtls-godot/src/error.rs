@@ -23,8 +23,16 @@ pub(crate) enum CredentialError {
          of its own"
     )]
     Empty(&'static str),
-    #[error("the {0} could not be read from the engine: {1}")]
-    Unreadable(&'static str, String),
+    #[error(
+        "the {what} {or_empty}has more than 4,096 bytes as PEM text, and the engine gives no more of one \
+         back; load it as a resource from a file, as in load(\"res://server.crt\"), or set it as text in \
+         DTLSOptions"
+    )]
+    TooLarge {
+        what: &'static str,
+        /// What else it can be, if the engine does not tell the two apart.
+        or_empty: &'static str,
+    },
     #[error(
         "the {what} has {count} certificates, but the engine gives only the first of them back; \
          load it as a resource, as in load(\"res://server.crt\"), or pass the intermediates one \
@@ -41,8 +49,10 @@ pub(crate) enum CredentialError {
          engine makes of a chain when it saves one; use the original file"
     )]
     Copies { what: &'static str, path: String },
-    #[error("the file of the {what}, {path}, has a certificate that is cut off or cannot be read")]
-    Incomplete { what: &'static str, path: String },
+    #[error(
+        "the file of the {what}, {path}, has a certificate that is cut off or cannot be read: {why}"
+    )]
+    Incomplete { what: &'static str, path: String, why: ConfigError },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("the options are null; make them with TLSOptions.server(key, certificate)")]
@@ -80,7 +90,7 @@ impl CredentialError {
     /// The engine's error code for it.
     pub(crate) fn code(&self) -> Error {
         match self {
-            Self::Unreadable(..) => Error::ERR_CANT_ACQUIRE_RESOURCE,
+            Self::TooLarge { .. } => Error::ERR_CANT_ACQUIRE_RESOURCE,
             Self::NoSystemTrust | Self::BadBundle(..) | Self::BadMtu(_) | Self::NotSetUp => {
                 Error::ERR_UNCONFIGURED
             }

@@ -45,10 +45,4 @@ unsafe impl ExtensionLibrary for Addon {
             }
         }
     }
-
-    fn on_stage_deinit(stage: InitStage) {
-        if stage == InitStage::Scene {
-            saved::clean_up();
-        }
-    }
 }

@@ -59,11 +59,12 @@ pub(crate) struct DtlsOptions {
     #[export]
     pub(crate) chain: Option<Gd<X509Certificate>>,
     /// The private key as PEM text, in place of [member private_key]; it may be encrypted, see
-    /// [member private_key_passphrase].
+    /// [member private_key_passphrase]. There has to be one key in it.
     #[export(multiline)]
     pub(crate) private_key_pem: GString,
     /// The certificate as PEM text, in place of [member certificate]: the own one first, then the
-    /// intermediates.
+    /// intermediates. A block in it that cannot be read is an error, here and in the other texts; keys may
+    /// stand beside certificates.
     #[export(multiline)]
     pub(crate) certificate_pem: GString,
     /// What [member private_key_pem] is encrypted with, if it is. It is saved with the resource as it

@@ -1,21 +1,20 @@
-//! What a configuration is made from, as plain values: they can be compared, so a client's configuration
-//! is kept under them for its next connection.
+//! What a configuration is made from, as plain values: a client's configuration is kept for its next
+//! connection under a digest of them. There are secrets among them, so they are not kept themselves.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use dtls_core::{
     Alpn, Certificates, CipherSuites, ClientConfig, ConfigError, Identity, KeyLog, Limits,
-    PeerName, Pins, Psk, RevocationLists, Trust, TrustAnchors, Verification,
+    PeerName, Pins, Psk, RevocationLists, Role, Trust, TrustAnchors, Verification, keyed_digest,
 };
 use godot::builtin::GString;
 use godot::classes::{FileAccess, Os, ProjectSettings, X509Certificate};
 use godot::obj::{Gd, Singleton};
 use lru::LruCache;
-use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use crate::error::{CredentialError, of, unusable};
@@ -26,7 +25,7 @@ use crate::settings;
 const TRUSTED: &str = "certificate to trust";
 
 /// Certificates as they are given.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Hash)]
 pub(crate) enum Source {
     /// An engine object.
     Resource(Saved),
@@ -81,7 +80,7 @@ pub(crate) fn trust(
 }
 
 /// Whom a client trusts.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Hash)]
 pub(crate) enum Trusted {
     /// Everyone, or whom a pin names.
     Nothing,
@@ -100,7 +99,7 @@ impl Trusted {
 }
 
 /// What an identity is made from.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Hash)]
 pub(crate) struct IdentityParts {
     /// PEM.
     pub(crate) key: String,
@@ -125,15 +124,23 @@ impl IdentityParts {
     }
 }
 
+/// Says what others will have against `identity`, that of a side with this role. `name` tells it from
+/// others of that side.
+pub(crate) fn warn_of(identity: &Identity, role: Role, name: &str) {
+    for problem in identity.problems(role) {
+        log::warn!("The {role}'s own certificate{name} {problem}. Whoever verifies it refuses it.");
+    }
+}
+
 /// A client's pre-shared key.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Hash)]
 pub(crate) struct PskParts {
     pub(crate) identity: String,
     pub(crate) key: Vec<u8>,
 }
 
 /// All that makes one client's configuration differ from another.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Hash)]
 pub(crate) struct ClientParts {
     pub(crate) trusted: Trusted,
     pub(crate) name: Option<PeerName>,
@@ -184,9 +191,10 @@ impl ClientParts {
         } else {
             ClientConfig::new(self.verification()?, self.name.clone())?
         };
-        if let Some(identity) = &self.identity {
-            let identity_property = identity.key_property;
-            config = of(identity_property, config.with_identity(&identity.build()?))?;
+        if let Some(parts) = &self.identity {
+            let identity = parts.build()?;
+            config = of(parts.key_property, config.with_identity(&identity))?;
+            warn_of(&identity, Role::Client, "");
         }
         if let Some(alpn) = alpn(&self.alpn)? {
             config = config.with_alpn(alpn)?;
@@ -225,18 +233,19 @@ const MOST_CONFIGS: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero"
 
 /// The configuration for `parts`: the one that was made for them before, if it still is there. So its
 /// certificates are read once, and its next connection can resume the session of the last.
-pub(crate) fn client_config(parts: ClientParts) -> Result<ClientConfig, CredentialError> {
-    static CONFIGS: LazyLock<Mutex<LruCache<ClientParts, ClientConfig>>> =
+pub(crate) fn client_config(parts: &ClientParts) -> Result<ClientConfig, CredentialError> {
+    static CONFIGS: LazyLock<Mutex<LruCache<[u8; 32], ClientConfig>>> =
         LazyLock::new(|| Mutex::new(LruCache::new(MOST_CONFIGS)));
 
     // Not held while one is made: the engine may print something then, and whoever listens to that may
     // come here again.
     let configs = || CONFIGS.lock();
-    if let Some(config) = configs().get(&parts) {
+    let digest = keyed_digest(parts)?;
+    if let Some(config) = configs().get(&digest) {
         return Ok(config.clone());
     }
     let config = parts.build()?;
-    configs().put(parts, config.clone());
+    configs().put(digest, config.clone());
     Ok(config)
 }
 
@@ -256,18 +265,21 @@ fn bundle(path: &str, text: &[u8]) -> Result<TrustAnchors, CredentialError> {
 }
 
 fn system_anchors() -> Result<TrustAnchors, CredentialError> {
-    static SYSTEM: OnceCell<TrustAnchors> = OnceCell::new();
+    static SYSTEM: OnceLock<TrustAnchors> = OnceLock::new();
 
-    let anchors = SYSTEM.get_or_try_init(|| {
-        let bundle = Os::singleton().get_system_ca_certificates().to_string();
-        let (anchors, unreadable) =
-            TrustAnchors::from_bundle(&bundle).map_err(|_| CredentialError::NoSystemTrust)?;
-        if unreadable > 0 {
-            log::info!("{unreadable} of the system's certificates could not be read");
-        }
-        Ok::<_, CredentialError>(anchors)
-    })?;
-    Ok(anchors.clone())
+    if let Some(anchors) = SYSTEM.get() {
+        return Ok(anchors.clone());
+    }
+    // Not inside the cell, which must not be come back to while it is filled: the engine may print
+    // something, and whoever listens to that may connect. What two threads read at once is the same.
+    let bundle = Os::singleton().get_system_ca_certificates().to_string();
+    let (anchors, unreadable) =
+        TrustAnchors::from_bundle(&bundle).map_err(|_| CredentialError::NoSystemTrust)?;
+    let anchors = SYSTEM.get_or_init(|| anchors).clone();
+    if unreadable > 0 {
+        log::info!("{unreadable} of the system's certificates could not be read");
+    }
+    Ok(anchors)
 }
 
 pub(crate) fn limits() -> Result<Limits, CredentialError> {

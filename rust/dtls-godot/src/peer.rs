@@ -158,7 +158,7 @@ impl PacketPeerDtls {
         with(&this, Error::ERR_BUSY, |peer| {
             peer.connect(&method, packet_peer, || {
                 let parts = configuration::client(&hostname.to_string(), options)?;
-                client_config(parts)
+                client_config(&parts)
             })
         })
     }

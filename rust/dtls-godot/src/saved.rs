@@ -4,26 +4,30 @@
 //! first certificate once for every certificate of the chain (`cert.raw` inside the loop over `crt`
 //! in `modules/mbedtls/crypto_mbedtls.cpp`). So a chain is read again from the file that the resource
 //! was loaded from, and where there is no such file it is refused, since half a chain helps nobody.
+//!
+//! Of a certificate with more than 4,096 bytes of PEM the engine gives nothing back. It is read from its
+//! file, too; or it was made here and is remembered.
 
 use std::num::NonZeroUsize;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use dtls_core::{Certificates, ConfigError};
-use godot::classes::{FileAccess, X509Certificate};
+use godot::classes::{Engine, FileAccess, X509Certificate};
 use godot::global::Error;
-use godot::obj::{Gd, NewGd};
+use godot::obj::{Gd, InstanceId, NewGd, Singleton};
 use lru::LruCache;
-use tempfile::TempDir;
 
 use crate::error::CredentialError;
 
+/// Bytes of PEM, the NUL behind it included, that the engine has room for when it gives a certificate back.
+const LARGEST: usize = 4096;
+
 /// An engine object as text, by which it can be told from others, and the file that has the rest of it.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Hash)]
 pub(crate) struct Saved {
-    /// PEM, as the engine writes it.
-    text: Vec<u8>,
+    /// PEM, as the engine writes it. Empty if that is too much for it.
+    text: String,
     /// Where it was loaded from, or nothing.
     path: String,
     /// What is there now, or nothing if that is just what the text is. Of two bundles that begin with the
@@ -38,16 +42,29 @@ impl Saved {
         certificate: &Gd<X509Certificate>,
         what: &'static str,
     ) -> Result<Self, CredentialError> {
-        let text = text_of(certificate, what)?;
+        let mut text = text_of(certificate);
+        if text.is_empty() {
+            let made = made().get(&certificate.instance_id()).cloned();
+            text = made.unwrap_or_default();
+        } else if is_blank(&text) {
+            return Err(CredentialError::Empty(what));
+        }
         let path = certificate.get_path().to_string();
-        let file = if path.is_empty() { Vec::new() } else { beyond(&text, &path) };
+        let file = match (text.is_empty(), path.is_empty()) {
+            (_, true) => Vec::new(),
+            (true, false) => FileAccess::get_file_as_bytes(&path).to_vec(),
+            (false, false) => beyond(&text, &path),
+        };
         Ok(Self { text, path, file, what })
     }
 
     /// Every certificate that is in it, or an error.
     pub(crate) fn certificates(&self) -> Result<Certificates, CredentialError> {
+        if self.text.is_empty() {
+            return self.large();
+        }
         let Self { text, path, file, what } = self;
-        let given = Certificates::parse(text)?;
+        let given = Certificates::parse(text.as_bytes())?;
         let count = given.len();
         if !given.are_copies() {
             return Ok(given);
@@ -66,46 +83,53 @@ impl Saved {
         // cut off, so the file can have more than the object.
         match Certificates::parse(file) {
             Ok(all) if !all.starts_like(&given) && count == 1 => Ok(given),
-            Ok(all) if !all.starts_like(&given) => {
+            Ok(all) if !all.starts_like(&given) || all.len() < count => {
                 Err(CredentialError::Changed { what, path: path.clone() })
             }
             Ok(all) if all.len() > 1 && all.are_copies() => {
                 Err(CredentialError::Copies { what, path: path.clone() })
             }
-            Ok(all) if all.len() >= count && !is_cut_off(file) => Ok(all),
+            Ok(all) => Ok(all),
             // Not a file of certificates: a .tres, or a file that is gone.
             Err(ConfigError::NoCertificate) if count == 1 => Ok(given),
-            _ => Err(CredentialError::Incomplete { what, path: path.clone() }),
+            Err(why) => Err(CredentialError::Incomplete { what, path: path.clone(), why }),
         }
+    }
+
+    /// The certificates of the file, the first of which the engine does not give back.
+    fn large(&self) -> Result<Certificates, CredentialError> {
+        let Self { path, file, what, .. } = self;
+        match Certificates::parse(file) {
+            Ok(all) if all.first_pem().len() < LARGEST => {
+                Err(CredentialError::Changed { what, path: path.clone() })
+            }
+            Ok(all) if all.len() > 1 && all.are_copies() => {
+                Err(CredentialError::Copies { what, path: path.clone() })
+            }
+            Ok(all) => Ok(all),
+            Err(ConfigError::NoCertificate) => {
+                let or_empty = if tells_empty() { "" } else { "is empty, or " };
+                Err(CredentialError::TooLarge { what, or_empty })
+            }
+            Err(why) => Err(CredentialError::Incomplete { what, path: path.clone(), why }),
+        }
+    }
+
+    /// The first certificate that is in it, which is what the engine gives back if it can.
+    fn first(&self) -> Result<Certificates, CredentialError> {
+        if self.text.is_empty() {
+            return self.large();
+        }
+        Ok(Certificates::parse(self.text.as_bytes())?)
     }
 }
 
-/// The first certificate in an engine object, which is what the engine gives back.
+/// The first certificate in an engine object.
 pub(crate) fn first_of(
     certificate: &Gd<X509Certificate>,
     what: &'static str,
 ) -> Result<Certificates, CredentialError> {
-    Ok(Certificates::parse(&text_of(certificate, what)?)?)
-}
-
-/// The engine object that holds the certificate `pem`.
-pub(crate) fn loaded(pem: &str) -> Result<Gd<X509Certificate>, Error> {
-    let mut certificate = X509Certificate::new_gd();
-    match certificate.load_from_string(pem) {
-        Error::OK => Ok(certificate),
-        error => Err(error),
-    }
-}
-
-fn text_of(
-    certificate: &Gd<X509Certificate>,
-    what: &'static str,
-) -> Result<Vec<u8>, CredentialError> {
-    let text = save(certificate, what)?;
-    if is_empty(&text) {
-        return Err(CredentialError::Empty(what));
-    }
-    Ok(text)
+    Saved::new(certificate, what)?.first()
 }
 
 /// How long a file that had nothing more than the engine's object is taken to be so still. Reading it
@@ -115,8 +139,8 @@ const LOOKED_AT: Duration = Duration::from_secs(1);
 const MOST_LOOKED_AT: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
 
 /// What the file at `path` has, or nothing if that is just the one certificate in `text`.
-fn beyond(text: &[u8], path: &str) -> Vec<u8> {
-    type Times = LruCache<(String, Vec<u8>), Instant>;
+fn beyond(text: &str, path: &str) -> Vec<u8> {
+    type Times = LruCache<(String, String), Instant>;
     static SAME: LazyLock<Mutex<Times>> =
         LazyLock::new(|| Mutex::new(LruCache::new(MOST_LOOKED_AT)));
 
@@ -127,10 +151,10 @@ fn beyond(text: &[u8], path: &str) -> Vec<u8> {
     }
     let file = FileAccess::get_file_as_bytes(path).to_vec();
     let in_file = Certificates::parse(&file);
-    let is_same = Certificates::parse(text).is_ok_and(|text| {
+    let is_same = Certificates::parse(text.as_bytes()).is_ok_and(|text| {
         in_file.is_ok_and(|file| file.len() == 1 && text.len() == 1 && file.starts_like(&text))
     });
-    if !is_same || is_cut_off(&file) {
+    if !is_same {
         same().pop(&key);
         return file;
     }
@@ -138,66 +162,84 @@ fn beyond(text: &[u8], path: &str) -> Vec<u8> {
     Vec::new()
 }
 
-/// Whether a certificate in `pem` begins and does not end.
-fn is_cut_off(pem: &[u8]) -> bool {
-    let count = |line: &[u8]| pem.windows(line.len()).filter(|window| *window == line).count();
-    count(b"-----BEGIN CERTIFICATE-----") != count(b"-----END CERTIFICATE-----")
-}
-
 /// Whether there is nothing between the lines that begin and end a certificate, which is what the
 /// engine writes for an X509Certificate that was never loaded.
-fn is_empty(pem: &[u8]) -> bool {
-    let mut lines = pem.split(|byte| *byte == b'\n');
-    lines.all(|line| line.trim_ascii().is_empty() || line.starts_with(b"-----"))
+fn is_blank(pem: &str) -> bool {
+    let is_nothing = |c: char| c.is_whitespace() || c == '\0' || c == '\u{fffd}';
+    pem.lines().all(|line| line.starts_with("-----") || line.chars().all(is_nothing))
 }
 
-/// A folder to save certificates in, made when the first is, and used again until [`clean_up`]. It is
-/// taken out while it is in use: the engine may print something then, and whoever listens to that may
-/// come here again.
-static SCRATCH: Mutex<Option<TempDir>> = Mutex::new(None);
-
-fn scratch() -> MutexGuard<'static, Option<TempDir>> {
-    SCRATCH.lock().unwrap_or_else(PoisonError::into_inner)
+/// The PEM text of an engine object, or nothing if that is more than the engine writes.
+///
+/// Without a file: on some systems there is no folder to write to. `save_to_string()` leaves a NUL behind
+/// each certificate, over which the engine prints an error.
+fn text_of(certificate: &Gd<X509Certificate>) -> String {
+    let _quiet = Quiet::new();
+    certificate.clone().save_to_string().to_string()
 }
 
-/// The PEM text of an engine object, by way of a scratch file: `save_to_string()` leaves a NUL in the
-/// text, over which the engine prints an error.
-fn save(certificate: &Gd<X509Certificate>, what: &'static str) -> Result<Vec<u8>, CredentialError> {
-    let unreadable = |why: String| CredentialError::Unreadable(what, why);
-    let failed = |error: io::Error| unreadable(error.to_string());
-    let used_before = scratch().take();
-    // Whoever tidies the temporary folder up may have taken it away.
-    let folder = match used_before.filter(|folder| folder.path().exists()) {
-        Some(folder) => folder,
-        None => make_folder().map_err(failed)?,
-    };
-    let path = folder.path().join("certificate.crt");
-    let text = path
-        .to_str()
-        .ok_or_else(|| unreadable("the path of the temporary folder is not UTF-8".to_owned()))?;
-    match certificate.clone().save(text) {
+/// Whether the engine writes the two lines around nothing for an object that has nothing. Where the NUL
+/// does not count in a text, which is up to its version, that is too short for it, and it writes nothing.
+fn tells_empty() -> bool {
+    static TELLS: OnceLock<bool> = OnceLock::new();
+    *TELLS.get_or_init(|| !text_of(&X509Certificate::new_gd()).is_empty())
+}
+
+/// As long as one exists, the engine prints no errors.
+struct Quiet;
+
+/// How many there are, and whether errors were printed before the first.
+static QUIET: Mutex<(usize, bool)> = Mutex::new((0, true));
+
+impl Quiet {
+    fn new() -> Self {
+        let mut quiet = QUIET.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engine = Engine::singleton();
+        if quiet.0 == 0 {
+            quiet.1 = engine.is_printing_error_messages();
+            engine.set_print_error_messages(false);
+        }
+        quiet.0 += 1;
+        Self
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let mut quiet = QUIET.lock().unwrap_or_else(PoisonError::into_inner);
+        quiet.0 -= 1;
+        if quiet.0 == 0 {
+            Engine::singleton().set_print_error_messages(quiet.1);
+        }
+    }
+}
+
+/// What is remembered of the certificates that were made here and are too large for the engine to give
+/// back, by their objects. Nothing replaces them there: the engine adds what is loaded into an object that
+/// has something.
+static MADE: LazyLock<Mutex<LruCache<InstanceId, String>>> =
+    LazyLock::new(|| Mutex::new(LruCache::new(MOST_MADE)));
+const MOST_MADE: NonZeroUsize = NonZeroUsize::new(256).expect("it is not zero");
+
+fn made() -> MutexGuard<'static, LruCache<InstanceId, String>> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The engine object that holds the certificate `pem`.
+pub(crate) fn loaded(pem: &str) -> Result<Gd<X509Certificate>, Error> {
+    let mut certificate = X509Certificate::new_gd();
+    match certificate.load_from_string(pem) {
         Error::OK => {}
-        error => return Err(unreadable(format!("{error:?}"))),
+        error => return Err(error),
     }
-    let saved = fs::read(&path).map_err(failed);
-    // Some file systems write a file to the disk when it is emptied and filled again.
-    fs::remove_file(&path).map_err(failed)?;
-    *scratch() = Some(folder);
-    saved
-}
-
-/// In memory if there is such a place: a disk takes up to some milliseconds.
-fn make_folder() -> io::Result<TempDir> {
-    const MEMORY: &str = "/dev/shm";
-    let in_memory =
-        if cfg!(target_os = "linux") { Some(tempfile::tempdir_in(MEMORY)) } else { None };
-    match in_memory {
-        Some(Ok(folder)) => Ok(folder),
-        _ => tempfile::tempdir(),
+    if pem.len() >= LARGEST {
+        let mut made = made();
+        let is_gone = |(id, _): &(&InstanceId, &String)| !id.lookup_validity();
+        let gone: Vec<InstanceId> = made.iter().filter(is_gone).map(|(id, _)| *id).collect();
+        for id in gone {
+            made.pop(&id);
+        }
+        made.put(certificate.instance_id(), pem.to_owned());
     }
-}
-
-/// Removes the folder.
-pub(crate) fn clean_up() {
-    *scratch() = None;
+    Ok(certificate)
 }

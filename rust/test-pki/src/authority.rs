@@ -6,7 +6,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::profile::{Key, Profile, Validity, named};
+use crate::profile::{Key, NameLimits, Profile, Validity, named};
 
 /// A certificate authority: a root, or an intermediate below one. Its key never leaves it.
 pub struct Authority {
@@ -34,11 +34,33 @@ impl Authority {
         Self { issuer, serial, path: Vec::new() }
     }
 
+    /// A self-signed root that may issue for certain names only.
+    #[must_use]
+    pub fn root_for(common_name: &str, limits: NameLimits) -> Self {
+        let serial = new_serial();
+        let mut params = authority_params(common_name, &serial);
+        params.name_constraints = Some(limits.into());
+        let issuer = CertifiedIssuer::self_signed(params, Key::P256.pair())
+            .expect("a plain CA certificate can be encoded");
+        Self { issuer, serial, path: Vec::new() }
+    }
+
     /// An authority that this one vouches for.
     #[must_use]
     pub fn intermediate(&self, common_name: &str) -> Self {
+        self.below(common_name, None)
+    }
+
+    /// The same, which may issue for certain names only.
+    #[must_use]
+    pub fn intermediate_for(&self, common_name: &str, limits: NameLimits) -> Self {
+        self.below(common_name, Some(limits))
+    }
+
+    fn below(&self, common_name: &str, limits: Option<NameLimits>) -> Self {
         let serial = new_serial();
-        let params = authority_params(common_name, &serial);
+        let mut params = authority_params(common_name, &serial);
+        params.name_constraints = limits.map(Into::into);
         let issuer = CertifiedIssuer::signed_by(params, Key::P256.pair(), &self.issuer)
             .expect("a plain CA certificate can be encoded");
         let mut path = vec![issuer.pem()];

@@ -21,4 +21,4 @@ mod profile;
 
 pub use authority::{Authority, Issued, self_signed};
 pub use files::{HOSTILE_COMMON_NAME, HOSTILE_DNS_NAME, write_all};
-pub use profile::{Key, Profile, Usage, Validity};
+pub use profile::{Key, NameLimits, Profile, Usage, Validity};

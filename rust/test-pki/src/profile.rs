@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SanType,
+    CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SanType,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -71,6 +72,32 @@ impl Key {
             Self::FromPem(pem) => KeyPair::from_pem(pem),
         }
         .expect("ring can make such a key, or the given PEM holds one in PKCS#8")
+    }
+}
+
+/// For which names an authority may issue (RFC 5280, section 4.2.1.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameLimits {
+    /// Of DNS names, this one and those below it.
+    Dns(&'static str),
+    /// Of addresses, those that begin like this one, of which so many bits count.
+    Network(Ipv4Addr, u8),
+    /// No address at all.
+    NoAddress,
+}
+
+impl From<NameLimits> for NameConstraints {
+    fn from(limits: NameLimits) -> Self {
+        let network = |address: IpAddr, bits| {
+            GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, bits))
+        };
+        let everywhere: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let (permitted_subtrees, excluded_subtrees) = match limits {
+            NameLimits::Dns(name) => (vec![GeneralSubtree::DnsName(name.to_owned())], Vec::new()),
+            NameLimits::Network(address, bits) => (vec![network(address.into(), bits)], Vec::new()),
+            NameLimits::NoAddress => (Vec::new(), everywhere.map(|at| network(at, 0)).to_vec()),
+        };
+        Self { permitted_subtrees, excluded_subtrees }
     }
 }
 

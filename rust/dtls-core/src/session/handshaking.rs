@@ -60,6 +60,8 @@ pub(crate) struct Handshaking {
     held_back: bool,
     /// Whether something encrypted came that is not of the handshake.
     early: bool,
+    /// The first sight of certificates that are too large.
+    oversized: Option<Oversized>,
     /// Datagrams whose first encrypted record was of the handshake.
     encrypted_handshake: u32,
     /// Datagrams whose first encrypted record was another one.
@@ -94,6 +96,14 @@ impl Admission {
         let too_many = Failure::TooManyPeers { limit: limit.map_or(0, NonZeroUsize::get) };
         permit.or_else(|| peers.permit(prefix, limit)).ok_or(too_many)
     }
+}
+
+/// A message with more certificates than are let through, which anyone can have sent.
+#[derive(Clone, Copy)]
+struct Oversized {
+    bytes: usize,
+    /// How often a flight had been repeated when it was seen first.
+    retransmissions: u64,
 }
 
 /// A client's SSL object.
@@ -160,6 +170,7 @@ impl Handshaking {
             begun: false,
             held_back: false,
             early: false,
+            oversized: None,
             encrypted_handshake: 0,
             encrypted_other: 0,
         })
@@ -229,6 +240,35 @@ impl Handshaking {
     pub(super) fn close(self, io: &mut Io) -> State {
         self.cancel(&mut io.outgoing);
         State::Closed(Ending::Closed)
+    }
+
+    /// Gives it up when certificates that are too large, of so many bytes, have come once more: after a
+    /// repetition of a flight, to which the peer has answered with the same. Once is no reason. A stranger
+    /// may have forged it, and then the real ones come.
+    pub(super) fn refuse_oversized_certificates(
+        mut self: Box<Self>,
+        bytes: usize,
+        io: &mut Io,
+    ) -> State {
+        if !self.awaits_certificates() {
+            return State::Handshaking(self);
+        }
+        let retransmissions = io.counters.get(Count::Retransmissions);
+        let first = *self.oversized.get_or_insert(Oversized { bytes, retransmissions });
+        if first.retransmissions == retransmissions {
+            return State::Handshaking(self);
+        }
+        self.link.cancel(&mut io.outgoing);
+        io.fail(Failure::CertificatesTooLarge { bytes })
+    }
+
+    /// Whether the peer is to show certificates, and has not.
+    fn awaits_certificates(&self) -> bool {
+        let expected = match &self.expectation {
+            Expectation::Client(settings, _) => settings.verification.asks(),
+            Expectation::Server(_) => true,
+        };
+        expected && self.link.ssl().peer_certificate().is_none()
     }
 
     /// Tells the peer that it is given up.
@@ -327,7 +367,10 @@ impl Handshaking {
         if now >= self.deadline {
             let after = now.saturating_duration_since(self.started);
             let retransmissions = io.counters.get(Count::Retransmissions);
-            let failure = if psk::is_used(self.link.ssl()) {
+            let oversized = self.oversized.filter(|_| self.awaits_certificates());
+            let failure = if let Some(Oversized { bytes, .. }) = oversized {
+                Failure::CertificatesTooLarge { bytes }
+            } else if psk::is_used(self.link.ssl()) {
                 Failure::PskNotProved { after }
             } else {
                 Failure::TimedOut { after, retransmissions }
