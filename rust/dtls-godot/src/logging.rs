@@ -1,5 +1,7 @@
 //! `log` to the engine's console.
 
+use std::cell::{Cell, RefCell};
+
 use godot::builtin::GString;
 use godot::global::{godot_error, godot_warn, print_verbose};
 use godot::meta::ToGodot;
@@ -18,15 +20,54 @@ impl Log for Console {
         if !self.enabled(record.metadata()) {
             return;
         }
-        match record.level() {
-            log::Level::Error => godot_error!("{}", record.args()),
-            log::Level::Warn => godot_warn!("{}", record.args()),
-            // The engine shows these with --verbose, or with the project's verbose output switched on.
-            _ => print_verbose(&[GString::from(&format!("DTLS: {}", record.args())).to_variant()]),
+        let (level, text) = (record.level(), record.args().to_string());
+        if HOLDERS.get() > 0 {
+            LATER.with_borrow_mut(|later| later.push((level, text)));
+        } else {
+            show(level, &text);
         }
     }
 
     fn flush(&self) {}
+}
+
+fn show(level: log::Level, text: &str) {
+    match level {
+        log::Level::Error => godot_error!("{text}"),
+        log::Level::Warn => godot_warn!("{text}"),
+        // The engine shows these with --verbose, or with the project's verbose output switched on.
+        _ => print_verbose(&[GString::from(&format!("DTLS: {text}")).to_variant()]),
+    }
+}
+
+thread_local! {
+    /// How many [`Holder`]s this thread has.
+    static HOLDERS: Cell<u32> = const { Cell::new(0) };
+    /// What is to be shown once it has none.
+    static LATER: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// As long as there is one, nothing that this thread logs is shown: it holds an object, and whoever
+/// listens to the console may ask that very object something.
+pub(crate) struct Holder(());
+
+impl Holder {
+    pub(crate) fn new() -> Self {
+        HOLDERS.set(HOLDERS.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        HOLDERS.set(HOLDERS.get() - 1);
+        if HOLDERS.get() > 0 {
+            return;
+        }
+        for (level, text) in LATER.take() {
+            show(level, &text);
+        }
+    }
 }
 
 /// Begins to log, at the level of the project setting.
