@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use godot::builtin::GString;
-use godot::global::{godot_error, godot_warn, print_verbose};
+use godot::global::{PrintLevel, PrintRecord, PrintSource, print_custom, print_verbose};
 use godot::meta::ToGodot;
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -31,13 +31,25 @@ impl Log for Console {
     fn flush(&self) {}
 }
 
+/// What the console shows as the place of an error. A place in this code would look as if that were at
+/// fault; the script that has caused it the engine names by itself, with the calls that led there.
+const PLACE: PrintSource<'static> =
+    PrintSource { function: "DTLS", file: "addons/dtls/README.md", line: 1 };
+
 fn show(level: log::Level, text: &str) {
-    match level {
-        log::Level::Error => godot_error!("{text}"),
-        log::Level::Warn => godot_warn!("{text}"),
+    let level = match level {
+        log::Level::Error => PrintLevel::Error,
+        log::Level::Warn => PrintLevel::Warn,
         // The engine shows these with --verbose, or with the project's verbose output switched on.
-        _ => print_verbose(&[GString::from(&format!("DTLS: {text}")).to_variant()]),
-    }
+        _ => return print_verbose(&[GString::from(&format!("DTLS: {text}")).to_variant()]),
+    };
+    print_custom(PrintRecord {
+        level,
+        message: text,
+        rationale: None,
+        source: Some(PLACE),
+        editor_notify: false,
+    });
 }
 
 thread_local! {
