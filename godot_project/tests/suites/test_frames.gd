@@ -18,8 +18,7 @@ func test_no_call_of_a_loop_is_a_system_call() -> void:
 	arguments.append_array(["--script", script, "--", str(FRAMES)])
 	var engine := run("strace", arguments, "strace")
 	wait_for_output(engine, "echoes: %d\n" % FRAMES)
-	var has_counts := func() -> bool:
-		return "total" in FileAccess.get_file_as_string(counted)
+	var has_counts := func() -> bool: return "total" in FileAccess.get_file_as_string(counted)
 	wait_until("strace has counted", has_counts, PROGRAM_PATIENCE)
 	var calls := _futex_calls(FileAccess.get_file_as_string(counted))
 	DirAccess.remove_absolute(counted)
@@ -41,7 +40,9 @@ func _futex_calls(table: String) -> int:
 
 func test_who_listens_to_the_console_may_ask_the_server() -> void:
 	var game := GameProject.new(Network.unused_port())
-	game.change("res://project.godot", "[application]", '[dtls]\n\nlogging/level="Debug"\n\n[application]')
+	game.change(
+		"res://project.godot", "[application]", '[dtls]\n\nlogging/level="Debug"\n\n[application]'
+	)
 	var arguments := game.arguments_to_play("res://tests/support/curious_server.gd")
 	arguments.append("--verbose")
 	var engine := run_named("DTLS_TEST_ENGINE", arguments)

@@ -8,15 +8,19 @@ use crate::peer::PacketPeerDtls;
 class_enum! {
     /// What a peer is doing, with the documented values.
     Status of PacketPeerDtls {
-        /// There is no connection: none was begun, or one of the two sides ended it as it should.
+        /// There is no connection, and none has failed: none was begun, also because
+        /// [method connect_to_peer] or one like it returned an error; or one of the two sides ended it,
+        /// or nothing came from the other side for too long.
         STATUS_DISCONNECTED => Disconnected = 0,
         /// The handshake is under way. [method poll] goes on with it.
         STATUS_HANDSHAKING => Handshaking = 1,
         /// Packets can be sent and received.
         STATUS_CONNECTED => Connected = 2,
-        /// The connection failed; [method get_last_error] says why. On a peer that a server took, it
-        /// can also mean that the client has been asked to prove its address, which is a part of every
-        /// connection.
+        /// A connection that was begun has failed; [method get_last_error] says why, and
+        /// [method get_error_code] for a program. On a peer that
+        /// [code]DTLSServerOpenSSL.take_connection()[/code] has just returned it is nothing to worry
+        /// about: no connection was begun, mostly because the client has been asked to prove its address,
+        /// which is a part of every connection.
         STATUS_ERROR => Error = 3,
         /// The server's certificate is for another name than the one that was asked for. [method
         /// get_last_error] has both.

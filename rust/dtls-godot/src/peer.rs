@@ -78,8 +78,9 @@ impl PacketPeerDtls {
     /// everything.
     ///
     /// Returns [constant ERR_INVALID_PARAMETER] when an argument cannot be used and
-    /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] says more. After the
-    /// end of a connection it can be called again.
+    /// [constant ERR_ALREADY_IN_USE] during a connection; [method get_last_error] says more. The status is
+    /// then what it was before, [constant STATUS_DISCONNECTED] on a new peer, so look at what this
+    /// returns. After the end of a connection it can be called again.
     #[func(gd_self)]
     fn connect_to_peer(
         this: Gd<Self>,
