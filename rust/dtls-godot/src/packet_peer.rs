@@ -313,6 +313,13 @@ methods! {
     GetErrorCode of PacketPeerDtls: "get_error_code" -> Reason ["Reason", true]
         = Reason::None, |handle| handle.with(Reason::None, |peer| peer.reason());
 
+    /// How many bytes a packet may have that is not split on its way: what fits into one datagram of the
+    /// MTU, see [member DTLSOptions.mtu]. A larger one is split by the network, and lost when one of its
+    /// parts is. 1,163 unless the MTU was changed; while the status is [code]STATUS_CONNECTED[/code] it is
+    /// what the cipher suite of this connection leaves, which can be up to 8 bytes more.
+    GetMaxUnfragmented of PacketPeerDtls: "get_max_unfragmented_packet_size" -> i64 ["int", true]
+        = 0, |handle| handle.with(0, |peer| count(peer.max_packet_size()));
+
     /// Handles every datagram that waits and sends again what got lost. Call it every frame: nothing
     /// happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of
     /// all packets that have arrived.
