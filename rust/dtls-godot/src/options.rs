@@ -147,7 +147,8 @@ pub(crate) struct DtlsOptions {
     #[export(range = (1.0, 300.0, 0.1, suffix = "s"))]
     #[init(val = Self::DEFAULT_HANDSHAKE_TIMEOUT)]
     pub(crate) handshake_timeout: f64,
-    /// After how many seconds without a packet from the other side a connection is over. 0: never.
+    /// After how many seconds without a packet from the other side a connection is over. 0: as the
+    /// project setting [code]dtls/network/idle_timeout[/code] says, which is never unless it was changed.
     #[export(range = (0.0, 3600.0, 0.1, or_greater, suffix = "s"))]
     #[init(val = Self::DEFAULT_IDLE_TIMEOUT)]
     pub(crate) idle_timeout: f64,
@@ -186,7 +187,7 @@ impl DtlsOptions {
     pub(crate) const DEFAULT_MTU: i64 = 0;
     /// Seconds.
     pub(crate) const DEFAULT_HANDSHAKE_TIMEOUT: f64 = 30.0;
-    /// Never.
+    /// As the project setting says.
     pub(crate) const DEFAULT_IDLE_TIMEOUT: f64 = 0.0;
     pub(crate) const DEFAULT_MAX_PENDING_HANDSHAKES: i64 = 256;
 }
