@@ -1,5 +1,5 @@
-## A server and a client, and someone who asks both of them something whenever anything is printed,
-## as a console in a game may. It is run with --verbose and at the level Debug, where all is printed.
+## A server and a client, and someone who asks both of them something whenever anything is
+## printed, as a console in a game may. It is run with --verbose and at the level Debug.
 extends Node
 
 const HOST := "127.0.0.1"
