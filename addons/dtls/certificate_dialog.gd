@@ -3,6 +3,7 @@
 extends ConfirmationDialog
 
 const CertificateFiles := preload("certificate_files.gd")
+## In the order of DTLSCrypto.KeyKind.
 const KINDS: PackedStringArray = ["P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096"]
 const WIDTH := 620
 const EXPLANATION := (
@@ -105,7 +106,7 @@ func _add_row(grid: GridContainer, text: String, control: Control) -> void:
 func _fill_in(files: CertificateFiles) -> void:
 	_names.text = ", ".join(files.names)
 	_days.value = files.days
-	_kind.select(KINDS.find(files.key_kind))
+	_kind.select(files.key_kind)
 	_folder.text = files.folder
 	_client_copy.text = files.client_copy
 
@@ -114,7 +115,7 @@ func _on_confirmed() -> void:
 	_files = CertificateFiles.new()
 	_files.names = CertificateFiles.split_names(_names.text)
 	_files.days = int(_days.value)
-	_files.key_kind = KINDS[_kind.selected]
+	_files.key_kind = _kind.selected as DTLSCrypto.KeyKind
 	_files.folder = _folder.text.strip_edges().trim_suffix("/")
 	_files.client_copy = _client_copy.text.strip_edges()
 	var existing := _files.existing()

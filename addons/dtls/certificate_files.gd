@@ -16,7 +16,7 @@ var client_copy := "res://server.crt"
 ## The host names and IP addresses that clients connect to.
 var names: PackedStringArray = ["localhost", "127.0.0.1", "::1"]
 var days := 365
-var key_kind := "P-256"
+var key_kind := DTLSCrypto.KEY_P256
 
 
 ## Splits what someone typed.

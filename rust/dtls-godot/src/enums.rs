@@ -129,6 +129,35 @@ class_enum! {
     }
 }
 
+class_enum! {
+    /// What keys can be made: the core's kinds, in its order.
+    KeyKind of DtlsCrypto {
+        /// An ECDSA key on P-256, which is small and fast.
+        KEY_P256 => P256 = 0,
+        /// An ECDSA key on P-384.
+        KEY_P384 => P384 = 1,
+        /// An RSA key of 2,048 bits. RSA keys are for peers that take no others, and can take some seconds
+        /// to make.
+        KEY_RSA_2048 => Rsa2048 = 2,
+        /// An RSA key of 3,072 bits.
+        KEY_RSA_3072 => Rsa3072 = 3,
+        /// An RSA key of 4,096 bits.
+        KEY_RSA_4096 => Rsa4096 = 4,
+    }
+}
+
+impl From<KeyKind> for dtls_core::KeyKind {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::P256 => Self::P256,
+            KeyKind::P384 => Self::P384,
+            KeyKind::Rsa2048 => Self::Rsa2048,
+            KeyKind::Rsa3072 => Self::Rsa3072,
+            KeyKind::Rsa4096 => Self::Rsa4096,
+        }
+    }
+}
+
 impl godot::register::property::SimpleVar for VerifyMode {}
 impl godot::register::property::Export for VerifyMode {}
 
@@ -138,6 +167,7 @@ pub(crate) fn register() {
     Reason::register();
     VerifyMode::register();
     Usage::register();
+    KeyKind::register();
 }
 
 #[cfg(test)]
@@ -152,6 +182,28 @@ mod tests {
             assert_eq!(Reason::of(*reason), value);
         }
         assert_eq!(Reason::ALL.len(), dtls_core::Reason::ALL.len() + 1);
+    }
+
+    #[test]
+    fn every_kind_of_key_of_the_core_has_its_constant() {
+        let kinds: Vec<dtls_core::KeyKind> =
+            KeyKind::ALL.iter().map(|(_, kind)| (*kind).into()).collect();
+        assert_eq!(kinds, dtls_core::KeyKind::ALL);
+        for (name, kind) in KeyKind::ALL {
+            let of_core = dtls_core::KeyKind::from(*kind).name().replace("P-", "P");
+            assert_eq!(*name, format!("KEY_{}", of_core.replace('-', "_")));
+        }
+    }
+
+    #[test]
+    fn the_inspector_shows_what_a_constant_means() {
+        use godot::meta::GodotConvert as _;
+        let godot::meta::shape::GodotShape::Enum { enumerators, .. } = VerifyMode::godot_shape()
+        else {
+            panic!("it is an enum");
+        };
+        let names: Vec<_> = enumerators.iter().map(|shown| shown.name.to_string()).collect();
+        assert_eq!(names, ["Default", "None", "Optional", "Required"]);
     }
 
     #[test]
