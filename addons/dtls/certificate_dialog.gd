@@ -67,8 +67,9 @@ func _init() -> void:
 	_add_row(grid, "Names and addresses", _names)
 	_add_row(grid, "Valid for", _days)
 	_add_row(grid, "Kind of key", _kind)
-	_add_row(grid, "Folder for the server", _folder)
-	_add_row(grid, "Copy for the clients", _client_copy)
+	_add_row(grid, "Folder for the server", _with_picker(_folder, FileDialog.FILE_MODE_OPEN_DIR))
+	var copy := _with_picker(_client_copy, FileDialog.FILE_MODE_SAVE_FILE, "*.crt")
+	_add_row(grid, "Copy for the clients", copy)
 	var box := VBoxContainer.new()
 	box.add_theme_constant_override("separation", 12)
 	box.add_child(explanation)
@@ -101,6 +102,33 @@ func _add_row(grid: GridContainer, text: String, control: Control) -> void:
 	grid.add_child(label)
 	control.size_flags_horizontal = Control.SIZE_EXPAND_FILL
 	grid.add_child(control)
+
+
+## A line with a button behind it, by which its path is chosen.
+func _with_picker(line: LineEdit, mode: FileDialog.FileMode, filter := "") -> Control:
+	var picker := FileDialog.new()
+	picker.access = FileDialog.ACCESS_RESOURCES
+	picker.file_mode = mode
+	if filter != "":
+		picker.add_filter(filter)
+	picker.dir_selected.connect(line.set_text)
+	picker.file_selected.connect(line.set_text)
+	add_child(picker)
+	var button := Button.new()
+	button.text = "Browse..."
+	button.pressed.connect(_pick.bind(line, picker))
+	var row := HBoxContainer.new()
+	line.size_flags_horizontal = Control.SIZE_EXPAND_FILL
+	row.add_child(line)
+	row.add_child(button)
+	return row
+
+
+func _pick(line: LineEdit, picker: FileDialog) -> void:
+	# The folder may not be there yet; the dialog then begins in the project's.
+	if DirAccess.dir_exists_absolute(line.text.get_base_dir()):
+		picker.current_path = line.text
+	picker.popup_centered_ratio(0.6)
 
 
 func _fill_in(files: CertificateFiles) -> void:
