@@ -3,6 +3,7 @@
 extends ConfirmationDialog
 
 const CertificateFiles := preload("certificate_files.gd")
+## In the order of DTLSCrypto.KeyKind.
 const KINDS: PackedStringArray = ["P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096"]
 const WIDTH := 620
 const EXPLANATION := (
@@ -66,8 +67,9 @@ func _init() -> void:
 	_add_row(grid, "Names and addresses", _names)
 	_add_row(grid, "Valid for", _days)
 	_add_row(grid, "Kind of key", _kind)
-	_add_row(grid, "Folder for the server", _folder)
-	_add_row(grid, "Copy for the clients", _client_copy)
+	_add_row(grid, "Folder for the server", _with_picker(_folder, FileDialog.FILE_MODE_OPEN_DIR))
+	var copy := _with_picker(_client_copy, FileDialog.FILE_MODE_SAVE_FILE, "*.crt")
+	_add_row(grid, "Copy for the clients", copy)
 	var box := VBoxContainer.new()
 	box.add_theme_constant_override("separation", 12)
 	box.add_child(explanation)
@@ -102,10 +104,37 @@ func _add_row(grid: GridContainer, text: String, control: Control) -> void:
 	grid.add_child(control)
 
 
+## A line with a button behind it, by which its path is chosen.
+func _with_picker(line: LineEdit, mode: FileDialog.FileMode, filter := "") -> Control:
+	var picker := FileDialog.new()
+	picker.access = FileDialog.ACCESS_RESOURCES
+	picker.file_mode = mode
+	if filter != "":
+		picker.add_filter(filter)
+	picker.dir_selected.connect(line.set_text)
+	picker.file_selected.connect(line.set_text)
+	add_child(picker)
+	var button := Button.new()
+	button.text = "Browse..."
+	button.pressed.connect(_pick.bind(line, picker))
+	var row := HBoxContainer.new()
+	line.size_flags_horizontal = Control.SIZE_EXPAND_FILL
+	row.add_child(line)
+	row.add_child(button)
+	return row
+
+
+func _pick(line: LineEdit, picker: FileDialog) -> void:
+	# The folder may not be there yet; the dialog then begins in the project's.
+	if DirAccess.dir_exists_absolute(line.text.get_base_dir()):
+		picker.current_path = line.text
+	picker.popup_centered_ratio(0.6)
+
+
 func _fill_in(files: CertificateFiles) -> void:
 	_names.text = ", ".join(files.names)
 	_days.value = files.days
-	_kind.select(KINDS.find(files.key_kind))
+	_kind.select(files.key_kind)
 	_folder.text = files.folder
 	_client_copy.text = files.client_copy
 
@@ -114,7 +143,7 @@ func _on_confirmed() -> void:
 	_files = CertificateFiles.new()
 	_files.names = CertificateFiles.split_names(_names.text)
 	_files.days = int(_days.value)
-	_files.key_kind = KINDS[_kind.selected]
+	_files.key_kind = _kind.selected as DTLSCrypto.KeyKind
 	_files.folder = _folder.text.strip_edges().trim_suffix("/")
 	_files.client_copy = _client_copy.text.strip_edges()
 	var existing := _files.existing()

@@ -13,10 +13,33 @@ const OWNER_ONLY := FileAccess.UNIX_READ_OWNER | FileAccess.UNIX_WRITE_OWNER
 var folder := "res://dtls_certificates"
 ## Where the certificate is for the clients too, which are exported with it. Nowhere if empty.
 var client_copy := "res://server.crt"
-## The host names and IP addresses that clients connect to.
-var names: PackedStringArray = ["localhost", "127.0.0.1", "::1"]
+## The host names and IP addresses that clients connect to: from this machine, and in its network.
+var names := default_names()
 var days := 365
-var key_kind := "P-256"
+var key_kind := DTLSCrypto.KEY_P256
+
+
+static func default_names() -> PackedStringArray:
+	var all: PackedStringArray = ["localhost", "127.0.0.1", "::1"]
+	all.append_array(private_addresses())
+	return all
+
+
+## The IPv4 addresses that this machine has in private networks (RFC 1918), where somebody else's
+## game can find it.
+static func private_addresses() -> PackedStringArray:
+	return PackedStringArray(Array(IP.get_local_addresses()).filter(is_private))
+
+
+static func is_private(address: String) -> bool:
+	var parts := address.split(".")
+	if parts.size() != 4:
+		return false
+	var first := int(parts[0])
+	var second := int(parts[1])
+	return (
+		first == 10 or (first == 172 and second in range(16, 32)) or address.begins_with("192.168.")
+	)
 
 
 ## Splits what someone typed.

@@ -117,8 +117,7 @@ func packets_of_one_poll(payload: PackedByteArray, count: int) -> int:
 
 func idle_frame() -> void:
 	udp_server.poll()
-	for peer in _peers:
-		peer.poll()
+	_frame()
 
 
 func send_from(first: int, end: int, payload: PackedByteArray) -> void:
@@ -127,12 +126,24 @@ func send_from(first: int, end: int, payload: PackedByteArray) -> void:
 
 
 func busy_frame() -> int:
+	return _frame()
+
+
+## The loop of the README. How many packets came.
+func _frame() -> int:
 	var received := 0
-	for peer in _peers:
+	while udp_server.is_connection_available():
+		_server.take_connection(udp_server.take_connection())
+	for peer: PacketPeerDTLSOpenSSL in _peers.duplicate():
 		peer.poll()
 		while peer.get_available_packet_count() > 0:
 			peer.get_packet()
 			received += 1
+		match peer.get_status():
+			PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING, PacketPeerDTLSOpenSSL.STATUS_CONNECTED:
+				pass
+			_:
+				_peers.erase(peer)
 	return received
 
 

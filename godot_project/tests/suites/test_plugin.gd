@@ -3,6 +3,7 @@
 extends "res://tests/suite.gd"
 
 const CertificateFiles := preload("res://addons/dtls/certificate_files.gd")
+const InspectorNames := preload("res://addons/dtls/inspector_names.gd")
 const Pki := preload("res://tests/support/pki.gd")
 
 const PROJECT := """config_version=5
@@ -146,6 +147,30 @@ func print_key() -> void:
 
 func overwrite() -> void:
 	dialog._overwrite.get_ok_button().pressed.emit()
+
+
+func pick() -> void:
+	for line: LineEdit in [dialog._folder, dialog._client_copy]:
+		for picker: FileDialog in dialog.find_children("*", "FileDialog", false, false):
+			picker.dir_selected.emit("res://picked")
+			picker.file_selected.emit("res://picked.crt")
+	print("picked: ", dialog._folder.text, " ", dialog._client_copy.text)
+	print("names: ", dialog._names.text)
+
+
+func inspect(options: Resource) -> void:
+	EditorInterface.edit_resource(options)
+	for i in 5:
+		await get_tree().process_frame
+	var shown := {}
+	for editor in EditorInterface.get_inspector().find_children("*", "EditorProperty", true, false):
+		shown[editor.get_edited_property()] = editor.label
+	print("shown: ", shown)
+	var steps := []
+	for value: int in [1, 507, 300, 1300]:
+		options.mtu = value
+		steps.append(options.mtu)
+	print("steps: ", steps)
 """
 const DRIVER_CFG := """[plugin]
 
@@ -340,6 +365,31 @@ func test_the_dialog_asks_before_it_overwrites() -> void:
 	contains(output, "asked: true")
 	contains(output, "key: precious")
 	contains(text_of("dtls_certificates/server.key"), "-----BEGIN")
+
+
+func test_the_inspector_has_the_names_of_what_it_shows() -> void:
+	var output := drive("await inspect(DTLSOptions.new())", "pass")
+	for name: String in InspectorNames.NAMES:
+		contains(output, '"%s": "%s"' % [name, InspectorNames.NAMES[name]])
+	# What it names well by itself stays.
+	contains(output, '"verify_mode": "Verify Mode"')
+	contains(output, '"handshake_timeout": "Handshake Timeout"')
+	contains(output, "steps: [508, 0, 508, 1300]")
+
+
+func test_the_dialog_s_paths_can_be_picked() -> void:
+	var output := drive("pick()", "pass")
+	contains(output, "picked: res://picked")
+	contains(output, "names: localhost, 127.0.0.1, ::1")
+	for address in CertificateFiles.private_addresses():
+		contains(output.get_slice("names: ", 1).get_slice("\n", 0), address)
+
+
+func test_addresses_of_private_networks() -> void:
+	for address: String in ["10.0.0.1", "172.16.0.1", "172.31.255.1", "192.168.1.20"]:
+		check(CertificateFiles.is_private(address), address)
+	for address: String in ["127.0.0.1", "172.15.0.1", "172.32.0.1", "192.0.2.1", "fe80::1", ""]:
+		check(not CertificateFiles.is_private(address), address)
 
 
 func test_what_cannot_be_written() -> void:

@@ -32,7 +32,6 @@ use crate::named::named;
 use crate::peer_name::PeerName;
 use crate::pem::{self, Kind};
 use crate::pins;
-use crate::text::printable;
 
 pub use subject::Subject;
 use subject::{ServerName, SubjectKind};
@@ -61,24 +60,10 @@ named! {
     }
 }
 
-impl KeyKind {
-    /// The kind with this name.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn parse(name: &str) -> Result<Self, IssueError> {
-        let known = Self::ALL.iter().find(|kind| kind.name() == name);
-        known.copied().ok_or_else(|| IssueError::UnknownKeyKind(printable(name)))
-    }
-}
-
 /// Why a key, a certificate or a revocation list cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {
-    /// There are no such keys.
-    #[error("\"{0}\" is no kind of key; there are P-256, P-384, RSA-2048, RSA-3072 and RSA-4096")]
-    UnknownKeyKind(String),
     /// The key cannot be used for DTLS.
     #[error(
         "DTLS has no use for such a key; it has to be RSA with 2,048 bits or more, or ECDSA on P-256 \

@@ -390,17 +390,6 @@ fn keys_that_dtls_has_no_use_for_are_refused() {
 }
 
 #[test]
-fn kinds_of_keys_have_names() {
-    for kind in KeyKind::ALL {
-        assert_eq!(KeyKind::parse(kind.name()), Ok(*kind));
-    }
-    for name in ["", "P256", "p-256", "RSA-1024", "Ed25519"] {
-        let refused = KeyKind::parse(name);
-        assert_eq!(refused, Err(IssueError::UnknownKeyKind(name.to_owned())));
-    }
-}
-
-#[test]
 fn an_authority_needs_its_own_key() {
     let refused = Authority::new(KEY.clone(), &GAME.certificates()).err();
     assert_eq!(refused, Some(IssueError::Config(ConfigError::KeyMismatch)));

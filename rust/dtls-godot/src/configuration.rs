@@ -412,7 +412,10 @@ fn limits(options: &DtlsOptions) -> Result<Limits> {
     let handshake_timeout = seconds("handshake_timeout", options.handshake_timeout)?;
     let idle_timeout = seconds("idle_timeout", options.idle_timeout)?;
     limits = of("handshake_timeout", limits.with_handshake_timeout(handshake_timeout))?;
-    Ok(limits.with_idle_timeout((!idle_timeout.is_zero()).then_some(idle_timeout)))
+    if !idle_timeout.is_zero() {
+        limits = limits.with_idle_timeout(Some(idle_timeout));
+    }
+    Ok(limits)
 }
 
 /// How many clients of one network a server may have; `None` for any number.

@@ -1,5 +1,6 @@
 //! What is behind a peer: its socket, its session, and what has become of it.
 
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use dtls_core::{
@@ -21,8 +22,7 @@ pub(crate) type Report = (log::Level, String);
 #[derive(Default)]
 pub(crate) struct Peer {
     connection: Connection,
-    /// What `get_packet` handed out last: the engine copies from it after the call.
-    packet: Vec<u8>,
+    handed_out: HandedOut,
     last_error: GString,
     /// What is to be logged once nobody holds the peer: whoever listens may ask it something.
     report: Option<Report>,
@@ -66,7 +66,6 @@ impl Peer {
     fn begin(&mut self, mut active: Active) {
         active.flush();
         self.connection = Connection::Active(active);
-        self.packet = Vec::new();
         self.last_error = GString::new();
         self.settle();
     }
@@ -216,10 +215,10 @@ impl Peer {
         }
     }
 
-    /// The oldest packet. It stays where it is until the next call, for the engine to copy it.
+    /// The oldest packet. It stays where it is until this thread calls again, for the engine to copy it.
     pub(crate) fn receive(&mut self) -> Option<&[u8]> {
-        self.packet = self.session_mut()?.receive()?;
-        Some(&self.packet)
+        let packet = self.session_mut()?.receive()?;
+        Some(self.handed_out.keep(packet))
     }
 
     /// Sends a packet of `size` bytes. `payload` may be empty if it is too large to be sent.
@@ -331,5 +330,66 @@ impl Active {
     fn close(&mut self) {
         self.session.close();
         self.flush();
+    }
+}
+
+/// What `get_packet` handed out last, for each thread: the engine copies from it after the call, when
+/// another thread may already be here.
+#[derive(Default)]
+struct HandedOut(Vec<(Weak<()>, Vec<u8>)>);
+
+impl HandedOut {
+    /// Keeps `packet` in place of the one that this thread was given before. What threads that have ended
+    /// were given is let go.
+    fn keep(&mut self, packet: Vec<u8>) -> &[u8] {
+        thread_local! {
+            static THIS_THREAD: Arc<()> = Arc::default();
+        }
+
+        // A thread that is ending has none any more, and nothing that could be told apart.
+        let this = THIS_THREAD.try_with(Arc::downgrade).unwrap_or_default();
+        let kept = &mut self.0;
+        kept.retain(|(thread, _)| thread.strong_count() > 0 && !thread.ptr_eq(&this));
+        kept.push((this, packet));
+        kept.last().map_or(&[], |(_, packet)| packet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn another_thread_leaves_alone_what_this_one_was_given() {
+        let mut kept = HandedOut::default();
+        let given = kept.keep(vec![1; 100]).as_ptr();
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                kept.keep(vec![2; 100]);
+                kept.keep(vec![3; 100]);
+                kept.0.iter().map(|(_, packet)| (packet.as_ptr() as usize, packet[0])).collect()
+            });
+            let both: Vec<_> = other.join().expect("it does not panic");
+            assert_eq!(both.len(), 2, "each thread has its last");
+            assert_eq!(both[0], (given as usize, 1), "what was given to this one is where it was");
+            assert_eq!(both[1].1, 3);
+        });
+    }
+
+    #[test]
+    fn a_thread_has_its_last_packet_only_and_one_that_ended_none() {
+        let mut kept = HandedOut::default();
+        for number in 0..10 {
+            let packet = thread::scope(|scope| {
+                let other = scope.spawn(|| kept.keep(vec![number]).to_vec());
+                other.join().expect("it does not panic")
+            });
+            assert_eq!(packet, [number]);
+        }
+        assert_eq!(kept.keep(vec![10]), [10]);
+        assert_eq!(kept.keep(vec![11]), [11]);
+        assert_eq!(kept.0.len(), 1);
     }
 }

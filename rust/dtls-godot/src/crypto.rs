@@ -1,15 +1,13 @@
 //! `DTLSCrypto`.
 
-use dtls_core::{
-    Authority, Certificates, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject,
-};
+use dtls_core::{Authority, Certificates, Days, IssueError, PublicKey, SigningKey, Subject};
 use godot::builtin::{Array, GString, PackedStringArray};
 use godot::classes::{CryptoKey, X509Certificate};
 use godot::global::Error;
 use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
-use crate::enums::Usage;
+use crate::enums::{KeyKind, Usage};
 use crate::error::CredentialError;
 use crate::names::class;
 use crate::saved::Saved;
@@ -66,17 +64,12 @@ enum CryptoError {
 
 #[godot_api]
 impl DtlsCrypto {
-    /// Makes a private key: [code]"P-256"[/code], which is small and fast, [code]"P-384"[/code],
-    /// [code]"RSA-2048"[/code], [code]"RSA-3072"[/code] or [code]"RSA-4096"[/code]. An RSA key can take
-    /// some seconds.
+    /// Makes a private key of a [enum KeyKind].
     ///
     /// Keep it to yourself: whoever has it can be the server.
     #[func]
-    fn generate_key(#[opt(default = "P-256")] curve: GString) -> Option<Gd<CryptoKey>> {
-        let make = || {
-            let kind = KeyKind::parse(&curve.to_string())?;
-            loaded_key(&SigningKey::generate(kind)?.to_pem()?)
-        };
+    fn generate_key(#[opt(default = KeyKind::P256)] kind: KeyKind) -> Option<Gd<CryptoKey>> {
+        let make = || loaded_key(&SigningKey::generate(kind.into())?.to_pem()?);
         or_report("generate_key", make())
     }
 

@@ -8,15 +8,19 @@ use crate::peer::PacketPeerDtls;
 class_enum! {
     /// What a peer is doing, with the documented values.
     Status of PacketPeerDtls {
-        /// There is no connection: none was begun, or one of the two sides ended it as it should.
+        /// There is no connection, and none has failed: none was begun, also because
+        /// [method connect_to_peer] or one like it returned an error; or one of the two sides ended it,
+        /// or nothing came from the other side for too long.
         STATUS_DISCONNECTED => Disconnected = 0,
         /// The handshake is under way. [method poll] goes on with it.
         STATUS_HANDSHAKING => Handshaking = 1,
         /// Packets can be sent and received.
         STATUS_CONNECTED => Connected = 2,
-        /// The connection failed; [method get_last_error] says why. On a peer that a server took, it
-        /// can also mean that the client has been asked to prove its address, which is a part of every
-        /// connection.
+        /// A connection that was begun has failed; [method get_last_error] says why, and
+        /// [method get_error_code] for a program. On a peer that
+        /// [code]DTLSServerOpenSSL.take_connection()[/code] has just returned it is nothing to worry
+        /// about: no connection was begun, mostly because the client has been asked to prove its address,
+        /// which is a part of every connection.
         STATUS_ERROR => Error = 3,
         /// The server's certificate is for another name than the one that was asked for. [method
         /// get_last_error] has both.
@@ -132,6 +136,35 @@ class_enum! {
     }
 }
 
+class_enum! {
+    /// What keys can be made: the core's kinds, in its order.
+    KeyKind of DtlsCrypto {
+        /// An ECDSA key on P-256, which is small and fast.
+        KEY_P256 => P256 = 0,
+        /// An ECDSA key on P-384.
+        KEY_P384 => P384 = 1,
+        /// An RSA key of 2,048 bits. RSA keys are for peers that take no others, and can take some seconds
+        /// to make.
+        KEY_RSA_2048 => Rsa2048 = 2,
+        /// An RSA key of 3,072 bits.
+        KEY_RSA_3072 => Rsa3072 = 3,
+        /// An RSA key of 4,096 bits.
+        KEY_RSA_4096 => Rsa4096 = 4,
+    }
+}
+
+impl From<KeyKind> for dtls_core::KeyKind {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::P256 => Self::P256,
+            KeyKind::P384 => Self::P384,
+            KeyKind::Rsa2048 => Self::Rsa2048,
+            KeyKind::Rsa3072 => Self::Rsa3072,
+            KeyKind::Rsa4096 => Self::Rsa4096,
+        }
+    }
+}
+
 impl godot::register::property::SimpleVar for VerifyMode {}
 impl godot::register::property::Export for VerifyMode {}
 
@@ -141,6 +174,7 @@ pub(crate) fn register() {
     Reason::register();
     VerifyMode::register();
     Usage::register();
+    KeyKind::register();
 }
 
 #[cfg(test)]
@@ -155,6 +189,28 @@ mod tests {
             assert_eq!(Reason::of(*reason), value);
         }
         assert_eq!(Reason::ALL.len(), dtls_core::Reason::ALL.len() + 1);
+    }
+
+    #[test]
+    fn every_kind_of_key_of_the_core_has_its_constant() {
+        let kinds: Vec<dtls_core::KeyKind> =
+            KeyKind::ALL.iter().map(|(_, kind)| (*kind).into()).collect();
+        assert_eq!(kinds, dtls_core::KeyKind::ALL);
+        for (name, kind) in KeyKind::ALL {
+            let of_core = dtls_core::KeyKind::from(*kind).name().replace("P-", "P");
+            assert_eq!(*name, format!("KEY_{}", of_core.replace('-', "_")));
+        }
+    }
+
+    #[test]
+    fn the_inspector_shows_what_a_constant_means() {
+        use godot::meta::GodotConvert as _;
+        let godot::meta::shape::GodotShape::Enum { enumerators, .. } = VerifyMode::godot_shape()
+        else {
+            panic!("it is an enum");
+        };
+        let names: Vec<_> = enumerators.iter().map(|shown| shown.name.to_string()).collect();
+        assert_eq!(names, ["Default", "None", "Optional", "Required"]);
     }
 
     #[test]

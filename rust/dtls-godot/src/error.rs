@@ -78,6 +78,12 @@ pub(crate) enum CredentialError {
     BadBundle(String, String),
     #[error("the project setting {name} cannot be used: {0}", name = settings::MTU)]
     BadMtu(ConfigError),
+    #[error(
+        "the project setting {name} cannot be used: {0} is not a number of seconds; it can be 0 for \
+         never, or more",
+        name = settings::IDLE_TIMEOUT
+    )]
+    BadIdleTimeout(String),
     #[error("the server has no certificate or key yet; call setup() first")]
     NotSetUp,
     #[error("the options are null; make them with DTLSOptions.new()")]
@@ -91,9 +97,11 @@ impl CredentialError {
     pub(crate) fn code(&self) -> Error {
         match self {
             Self::TooLarge { .. } => Error::ERR_CANT_ACQUIRE_RESOURCE,
-            Self::NoSystemTrust | Self::BadBundle(..) | Self::BadMtu(_) | Self::NotSetUp => {
-                Error::ERR_UNCONFIGURED
-            }
+            Self::NoSystemTrust
+            | Self::BadBundle(..)
+            | Self::BadMtu(_)
+            | Self::BadIdleTimeout(_)
+            | Self::NotSetUp => Error::ERR_UNCONFIGURED,
             Self::Config(ConfigError::OpenSsl(_)) => Error::ERR_CANT_CREATE,
             _ => Error::ERR_INVALID_PARAMETER,
         }

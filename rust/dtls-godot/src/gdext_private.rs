@@ -71,10 +71,13 @@ macro_rules! class_enum {
             type Via = i64;
 
             fn godot_shape() -> godot::meta::shape::GodotShape {
-                let enumerators = Self::ALL
-                    .iter()
-                    .map(|(name, value)| godot::meta::shape::EnumeratorShape::new_int(*name, *value as i64))
-                    .collect();
+                // As the Inspector shows them.
+                let shown = |(name, value): &(&'static str, $name)| {
+                    let mut shape = godot::meta::shape::EnumeratorShape::new_int(name, *value as i64);
+                    shape.name = $crate::gdext_private::shown_name(name).into();
+                    shape
+                };
+                let enumerators = Self::ALL.iter().map(shown).collect();
                 let name = format!("{}.{}", <$class as godot::obj::GodotClass>::class_id(), stringify!($name));
                 godot::meta::shape::GodotShape::Enum {
                     variant_type: godot::builtin::VariantType::INT,
@@ -84,6 +87,9 @@ macro_rules! class_enum {
                 }
             }
         }
+
+        // SAFETY: it is a number, so there is nothing in a default that anyone could change.
+        unsafe impl godot::meta::GodotImmutable for $name {}
 
         impl godot::meta::ToGodot for $name {
             type Pass = godot::meta::conv::ByValue;
@@ -104,6 +110,15 @@ macro_rules! class_enum {
 }
 
 pub(crate) use class_enum;
+
+/// "Pin Mismatch" for `REASON_PIN_MISMATCH`.
+pub(crate) fn shown_name(constant: &str) -> String {
+    let words = constant.split('_').skip(1).map(|word| {
+        let (first, rest) = word.split_at(1);
+        first.to_owned() + &rest.to_lowercase()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
 
 /// Makes gdext know the names of all classes that the addon uses, while there is one thread.
 ///

@@ -37,7 +37,7 @@ unsafe impl ExtensionLibrary for Addon {
         if stage == InitStage::Scene {
             gdext_private::know_classes();
             enums::register();
-            packet_peer::register_poll();
+            packet_peer::register();
             settings::register();
             logging::start();
             if !dtls_core::use_mimalloc() {

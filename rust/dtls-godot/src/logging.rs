@@ -1,7 +1,9 @@
 //! `log` to the engine's console.
 
+use std::cell::{Cell, RefCell};
+
 use godot::builtin::GString;
-use godot::global::{godot_error, godot_warn, print_verbose};
+use godot::global::{PrintLevel, PrintRecord, PrintSource, print_custom, print_verbose};
 use godot::meta::ToGodot;
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -18,15 +20,66 @@ impl Log for Console {
         if !self.enabled(record.metadata()) {
             return;
         }
-        match record.level() {
-            log::Level::Error => godot_error!("{}", record.args()),
-            log::Level::Warn => godot_warn!("{}", record.args()),
-            // The engine shows these with --verbose, or with the project's verbose output switched on.
-            _ => print_verbose(&[GString::from(&format!("DTLS: {}", record.args())).to_variant()]),
+        let (level, text) = (record.level(), record.args().to_string());
+        if HOLDERS.get() > 0 {
+            LATER.with_borrow_mut(|later| later.push((level, text)));
+        } else {
+            show(level, &text);
         }
     }
 
     fn flush(&self) {}
+}
+
+/// What the console shows as the place of an error. A place in this code would look as if that were at
+/// fault; the script that has caused it the engine names by itself, with the calls that led there.
+const PLACE: PrintSource<'static> =
+    PrintSource { function: "DTLS", file: "addons/dtls/README.md", line: 1 };
+
+fn show(level: log::Level, text: &str) {
+    let level = match level {
+        log::Level::Error => PrintLevel::Error,
+        log::Level::Warn => PrintLevel::Warn,
+        // The engine shows these with --verbose, or with the project's verbose output switched on.
+        _ => return print_verbose(&[GString::from(&format!("DTLS: {text}")).to_variant()]),
+    };
+    print_custom(PrintRecord {
+        level,
+        message: text,
+        rationale: None,
+        source: Some(PLACE),
+        editor_notify: false,
+    });
+}
+
+thread_local! {
+    /// How many [`Holder`]s this thread has.
+    static HOLDERS: Cell<u32> = const { Cell::new(0) };
+    /// What is to be shown once it has none.
+    static LATER: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// As long as there is one, nothing that this thread logs is shown: it holds an object, and whoever
+/// listens to the console may ask that very object something.
+pub(crate) struct Holder(());
+
+impl Holder {
+    pub(crate) fn new() -> Self {
+        HOLDERS.set(HOLDERS.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        HOLDERS.set(HOLDERS.get() - 1);
+        if HOLDERS.get() > 0 {
+            return;
+        }
+        for (level, text) in LATER.take() {
+            show(level, &text);
+        }
+    }
 }
 
 /// Begins to log, at the level of the project setting.

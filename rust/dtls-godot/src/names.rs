@@ -11,7 +11,7 @@ macro_rules! class {
         $crate::names::define! { DTLSServerOpenSSL, RefCounted, init, $($definition)* }
     };
     (options, $($definition:tt)*) => {
-        $crate::names::define! { DTLSOptions, Resource, init, $($definition)* }
+        $crate::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
     };
     (peer, $($definition:tt)*) => {
         $crate::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, init, $($definition)* }
@@ -28,7 +28,7 @@ macro_rules! class {
         $crate::names::define! { DTLSServer, RefCounted, init, $($definition)* }
     };
     (options, $($definition:tt)*) => {
-        $crate::names::define! { DTLSOptions, Resource, init, $($definition)* }
+        $crate::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
     };
     (peer, $($definition:tt)*) => {
         $crate::names::define! { PacketPeerDTLS, PacketPeerExtension, init, $($definition)* }
@@ -46,4 +46,21 @@ macro_rules! define {
     };
 }
 
-pub(crate) use {class, define};
+/// The same for a class that calls methods of the one that it extends. The field has to come from here,
+/// where gdext's macro can see it.
+macro_rules! define_with_base {
+    (
+        $name:ident, $base:ident, $init:ident,
+        $(#[$attribute:meta])* pub(crate) struct $struct:ident { $($fields:tt)* }
+    ) => {
+        #[derive(godot::register::GodotClass)]
+        #[class(tool, $init, base = $base, rename = $name)]
+        $(#[$attribute])*
+        pub(crate) struct $struct {
+            base: godot::obj::Base<godot::classes::$base>,
+            $($fields)*
+        }
+    };
+}
+
+pub(crate) use {class, define, define_with_base};

@@ -1,9 +1,10 @@
 //! `DTLSOptions`.
 #![allow(unreachable_pub)] // The accessors that gdext makes.
 
+use dtls_core::Limits;
 use godot::builtin::{Array, GString, PackedByteArray, PackedStringArray, VarDictionary};
-use godot::classes::{CryptoKey, TlsOptions, X509Certificate};
-use godot::obj::{Gd, GodotClass, NewGd};
+use godot::classes::{CryptoKey, Engine, TlsOptions, X509Certificate};
+use godot::obj::{Gd, GodotClass, NewGd, Singleton, WithBaseField};
 use godot::register::godot_api;
 
 use crate::enums::VerifyMode;
@@ -20,7 +21,8 @@ class! { options,
 /// call, which returns an error and names the property when one cannot be used: nothing falls back to
 /// something weaker. To change something later, make that call again.
 ///
-/// It is a [Resource]: it can be edited in the Inspector and saved. What is PEM text is saved with it;
+/// It is a [Resource]: it can be edited in the Inspector and saved, and emits [signal Resource.changed]
+/// when a property is set. What is PEM text is saved with it;
 /// keys and certificates that are resources have to be files, since the engine saves an object without
 /// a [member Resource.resource_path] empty.
 ///
@@ -50,38 +52,45 @@ pub(crate) struct DtlsOptions {
     /// [member psk_keys]; a client needs one only if its server asks for a certificate.
     #[export_group(name = "Identity")]
     #[export]
+    #[var(set)]
     pub(crate) private_key: Option<Gd<CryptoKey>>,
     /// The certificate that is shown to the other side, which may have the intermediate certificates
     /// behind it.
     #[export]
+    #[var(set)]
     pub(crate) certificate: Option<Gd<X509Certificate>>,
     /// Further intermediate certificates, which are sent with [member certificate].
     #[export]
+    #[var(set)]
     pub(crate) chain: Option<Gd<X509Certificate>>,
     /// The private key as PEM text, in place of [member private_key]; it may be encrypted, see
     /// [member private_key_passphrase]. There has to be one key in it.
     #[export(multiline)]
+    #[var(set)]
     pub(crate) private_key_pem: GString,
     /// The certificate as PEM text, in place of [member certificate]: the own one first, then the
     /// intermediates. A block in it that cannot be read is an error, here and in the other texts; keys may
     /// stand beside certificates.
     #[export(multiline)]
+    #[var(set)]
     pub(crate) certificate_pem: GString,
     /// What [member private_key_pem] is encrypted with, if it is. It is saved with the resource as it
     /// stands.
     #[export]
-    #[var(hint = PASSWORD, usage_flags = [DEFAULT])]
+    #[var(set, hint = PASSWORD, usage_flags = [DEFAULT])]
     pub(crate) private_key_passphrase: GString,
     /// A server's further certificates, by the host name that a client asks for (SNI, RFC 6066): a
     /// [Dictionary] of host names and [DTLSOptions], in which key, certificate and chain are set and
     /// nothing else. The names are whole: neither wildcards nor IP addresses. A client that asks for
     /// another name, or for none, is shown the server's own.
     #[export]
+    #[var(set, hint = TYPE_STRING, hint_string = "4:;24/17:DTLSOptions")] // String, and that resource.
     pub(crate) server_identities: VarDictionary,
 
     /// How the certificate of the other side is treated, a [enum VerifyMode].
     #[export_group(name = "Verification")]
     #[export]
+    #[var(set)]
     #[init(val = VerifyMode::Default)]
     pub(crate) verify_mode: VerifyMode,
     /// Whom to trust: an authority, or the other side's own certificate, or a bundle of several. If
@@ -89,9 +98,11 @@ pub(crate) struct DtlsOptions {
     /// [code]network/tls/certificate_bundle_override[/code] or else the system has; a server has to be
     /// given something.
     #[export]
+    #[var(set)]
     pub(crate) trusted_ca: Option<Gd<X509Certificate>>,
     /// Whom to trust, as PEM text; added to [member trusted_ca].
     #[export(multiline)]
+    #[var(set)]
     pub(crate) trusted_ca_pem: GString,
     /// The only certificates that the other side may have, by their digests. One of them has to fit.
     /// Each is [code]sha256:[/code] and the SHA-256 of the certificate in hexadecimal digits, as browsers
@@ -104,27 +115,32 @@ pub(crate) struct DtlsOptions {
     /// That is the simplest way to a server on a bare IP address. Pins count whatever
     /// [member verify_mode] says.
     #[export]
+    #[var(set)]
     pub(crate) pinned_sha256: PackedStringArray,
     /// Certificate revocation lists, as PEM text, from the authorities that sign the other side's
     /// certificates. If there is one, the authority that signed the other side's certificate must have
     /// a list here that is valid today; a certificate without one is refused, as is a revoked one.
     #[export(multiline)]
+    #[var(set)]
     pub(crate) crl_pem: GString,
 
     /// A client's name for [member psk_key], of 1 to 128 bytes, which is sent unencrypted.
     #[export_group(name = "Pre-shared key")]
     #[export]
+    #[var(set)]
     pub(crate) psk_identity: GString,
     /// A key of 16 to 512 bytes that client and server have in common, for example one that a
     /// matchmaker has given to both. A client with one needs no certificates and takes none: it offers
     /// nothing but pre-shared keys. The bytes have to be random, see
     /// [method Crypto.generate_random_bytes]; a password is no key.
     #[export]
+    #[var(set)]
     pub(crate) psk_key: PackedByteArray,
     /// A server's keys: a [Dictionary] of identities ([String]) and keys ([PackedByteArray]). While the
     /// server runs, [code]DTLSServerOpenSSL.set_psk()[/code] and
     /// [code]DTLSServerOpenSSL.remove_psk()[/code] change them.
     #[export]
+    #[var(set, hint = TYPE_STRING, hint_string = "4:;29:")] // String and PackedByteArray.
     pub(crate) psk_keys: VarDictionary,
 
     /// The names of the protocols that can be spoken inside, such as [code]"mygame/2"[/code], the best
@@ -132,30 +148,37 @@ pub(crate) struct DtlsOptions {
     /// order counts.
     #[export_group(name = "Protocol")]
     #[export]
+    #[var(set)]
     pub(crate) alpn_protocols: PackedStringArray,
     /// The cipher suites to use, as a list in OpenSSL's notation, such as
     /// [code]"ECDHE+AESGCM"[/code]. It can only narrow what is allowed anyway: authenticated encryption
     /// with forward secrecy, and with a pre-shared key also without the latter. Empty: all of these, those
     /// without it last.
     #[export]
+    #[var(set)]
     pub(crate) cipher_suites: GString,
     /// Largest datagram of a handshake, in bytes of UDP payload, from 508 to 8,972. 0: as the project
-    /// setting [code]dtls/network/mtu[/code] says.
+    /// setting [code]dtls/network/mtu[/code] says. The Inspector goes from 0 to 508 at once.
     #[export(range = (0.0, 8972.0, 1.0, suffix = "bytes"))]
+    #[var(set)]
     #[init(val = Self::DEFAULT_MTU)]
     pub(crate) mtu: i64,
     /// How long a handshake may take, in seconds, from 1 to 300.
     #[export(range = (1.0, 300.0, 0.1, suffix = "s"))]
+    #[var(set)]
     #[init(val = Self::DEFAULT_HANDSHAKE_TIMEOUT)]
     pub(crate) handshake_timeout: f64,
-    /// After how many seconds without a packet from the other side a connection is over. 0: never.
+    /// After how many seconds without a packet from the other side a connection is over. 0: as the
+    /// project setting [code]dtls/network/idle_timeout[/code] says, which is never unless it was changed.
     #[export(range = (0.0, 3600.0, 0.1, or_greater, suffix = "s"))]
+    #[var(set)]
     #[init(val = Self::DEFAULT_IDLE_TIMEOUT)]
     pub(crate) idle_timeout: f64,
     /// How many handshakes of a server may be unfinished at a time. When there are more, one is given up:
     /// the oldest of the network that has the most, where a network is one IPv4 address, or the /64 of an
     /// IPv6 address. So one host cannot push the others out. At least 1. A client leaves it at 256.
     #[export(range = (1.0, 65536.0, 1.0, or_greater))]
+    #[var(set)]
     #[init(val = Self::DEFAULT_MAX_PENDING_HANDSHAKES)]
     pub(crate) max_pending_handshakes: i64,
     /// How many clients of one network may be connected to a server at a time, where a network is one
@@ -177,6 +200,7 @@ pub(crate) struct DtlsOptions {
     /// time.
     #[export_group(name = "Sessions")]
     #[export]
+    #[var(set)]
     #[init(val = true)]
     pub(crate) session_resumption: bool,
     /// Keys of 80 random bytes with which a server seals the sessions that its clients keep, so that
@@ -186,6 +210,7 @@ pub(crate) struct DtlsOptions {
     /// change them often: put a new one in front every hour and drop the oldest. An array in a variable
     /// has to be typed: [code]var keys: Array[PackedByteArray][/code].
     #[export]
+    #[var(set)]
     pub(crate) ticket_keys: Array<PackedByteArray>,
 
     /// A file to which the secrets of every connection are added, by which Wireshark can decrypt
@@ -194,6 +219,7 @@ pub(crate) struct DtlsOptions {
     /// [code]dtls/debug/allow_key_log[/code] is on.
     #[export_group(name = "Debug")]
     #[export]
+    #[var(set, hint = GLOBAL_SAVE_FILE, hint_string = "*.log,*.txt")]
     pub(crate) key_log_path: GString,
 }}
 
@@ -202,15 +228,66 @@ impl DtlsOptions {
     pub(crate) const DEFAULT_MTU: i64 = 0;
     /// Seconds.
     pub(crate) const DEFAULT_HANDSHAKE_TIMEOUT: f64 = 30.0;
-    /// Never.
+    /// As the project setting says.
     pub(crate) const DEFAULT_IDLE_TIMEOUT: f64 = 0.0;
     pub(crate) const DEFAULT_MAX_PENDING_HANDSHAKES: i64 = 256;
     /// Any number.
     pub(crate) const DEFAULT_MAX_PEERS_PER_PREFIX: i64 = 0;
 }
 
-#[godot_api]
-impl DtlsOptions {
+/// The methods, and setters that tell whoever shows the options, such as the Inspector. Nobody has the
+/// options when the signal is emitted: whoever listens may read them.
+macro_rules! with_setters {
+    ({ $($set:ident($field:ident: $type:ty);)+ } $($methods:tt)*) => {
+        #[godot_api]
+        impl DtlsOptions {
+            $(
+                #[func]
+                fn $set(&mut self, value: $type) {
+                    self.$field = value;
+                    self.base_mut().emit_changed();
+                }
+            )+
+
+            $($methods)*
+        }
+    };
+}
+
+with_setters! {
+    {
+        set_private_key(private_key: Option<Gd<CryptoKey>>);
+        set_certificate(certificate: Option<Gd<X509Certificate>>);
+        set_chain(chain: Option<Gd<X509Certificate>>);
+        set_private_key_pem(private_key_pem: GString);
+        set_certificate_pem(certificate_pem: GString);
+        set_private_key_passphrase(private_key_passphrase: GString);
+        set_server_identities(server_identities: VarDictionary);
+        set_verify_mode(verify_mode: VerifyMode);
+        set_trusted_ca(trusted_ca: Option<Gd<X509Certificate>>);
+        set_trusted_ca_pem(trusted_ca_pem: GString);
+        set_pinned_sha256(pinned_sha256: PackedStringArray);
+        set_crl_pem(crl_pem: GString);
+        set_psk_identity(psk_identity: GString);
+        set_psk_key(psk_key: PackedByteArray);
+        set_psk_keys(psk_keys: VarDictionary);
+        set_alpn_protocols(alpn_protocols: PackedStringArray);
+        set_cipher_suites(cipher_suites: GString);
+        set_handshake_timeout(handshake_timeout: f64);
+        set_idle_timeout(idle_timeout: f64);
+        set_max_pending_handshakes(max_pending_handshakes: i64);
+        set_session_resumption(session_resumption: bool);
+        set_ticket_keys(ticket_keys: Array<PackedByteArray>);
+        set_key_log_path(key_log_path: GString);
+    }
+
+    #[func]
+    fn set_mtu(&mut self, value: i64) {
+        let is_edited = Engine::singleton().is_editor_hint();
+        self.mtu = if is_edited { stepped_mtu(self.mtu, value) } else { value };
+        self.base_mut().emit_changed();
+    }
+
     /// The same as [param tls_options] say, to be refined. Returns null, with an error on the console,
     /// for what cannot be expressed: options of [method TLSOptions.client] with another common name
     /// (pass it as host name to [code]connect_with_options()[/code]), and options of
@@ -251,6 +328,33 @@ impl DtlsOptions {
                 log::error!("{}.from_tls_options: {why}.", Self::class_id());
                 None
             }
+        }
+    }
+}
+
+/// The MTU that someone means who has gone from `before` to `value` in the Inspector, which has no range
+/// with a gap in it: between 0 and the least that is possible there is nothing.
+fn stepped_mtu(before: i64, value: i64) -> i64 {
+    let least = i64::from(*Limits::MTU.start());
+    match value {
+        1.. if value < least && before < least => least,
+        1.. if value < least => 0,
+        _ => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inspector_steps_over_what_is_no_mtu() {
+        assert_eq!(stepped_mtu(0, 1), 508, "up from the project setting's");
+        assert_eq!(stepped_mtu(508, 507), 0, "down again");
+        assert_eq!(stepped_mtu(0, 300), 508, "typed");
+        for value in [0, 508, 1200, 8972] {
+            assert_eq!(stepped_mtu(0, value), value);
+            assert_eq!(stepped_mtu(1400, value), value);
         }
     }
 }

@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use dtls_core::MAX_PACKET;
-use godot::builtin::StringName;
+use godot::builtin::{GString, StringName, VarDictionary, Variant};
 use godot::global::Error;
+use godot::meta::ToGodot;
 use godot::obj::cap::ImplementsGodotVirtual;
 use godot::obj::{EngineEnum, InstanceId};
 use godot::private::{
@@ -16,11 +17,14 @@ use godot::private::{
 };
 use godot::register::info::MethodFlags;
 use godot::register::private::method::ClassMethodInfo;
-use godot::sys;
+use godot::sys::{self, GodotFfi, PtrcallType};
 
 use crate::connection::Peer;
+use crate::enums::{Reason, Status};
 use crate::peer::PacketPeerDtls;
-use crate::peers;
+use crate::peers::{self, Handle, Handled};
+use crate::server::DtlsServer;
+use crate::stats;
 
 impl godot::private::You_forgot_the_attribute__godot_api for PacketPeerDtls {}
 
@@ -54,8 +58,30 @@ fn virtual_call(name: &str) -> sys::GDExtensionClassCallVirtual {
 type Instance = sys::GDExtensionClassInstancePtr;
 /// Pointers to the arguments.
 type Arguments = *const sys::GDExtensionConstTypePtr;
-/// Where the result goes. All of them are numbers, and those have 64 bits on this way.
+/// Where the result goes. Numbers have 64 bits on this way.
 type Returned = sys::GDExtensionTypePtr;
+
+/// What `action` makes of the object behind `instance`; `otherwise` if that panics.
+///
+/// # Safety
+/// `instance` is what the engine gives to a function of the class `C`.
+unsafe fn with_handle<C: Handled, R>(
+    instance: Instance,
+    otherwise: impl FnOnce() -> R,
+    action: impl FnOnce(&C::Handle) -> R,
+) -> R {
+    let act = AssertUnwindSafe(|| {
+        // SAFETY: the engine calls an object only as long as it exists.
+        let (storage, id) = unsafe {
+            let storage = as_storage::<C>(instance);
+            let object = storage.base().obj_sys();
+            (storage, sys::interface_fn!(object_get_instance_id)(object))
+        };
+        let id = InstanceId::from_i64(id.cast_signed());
+        action(&peers::handle(id, || storage.get_gd()))
+    });
+    catch_unwind(act).unwrap_or_else(|_| otherwise())
+}
 
 /// What `action` makes of the peer behind `instance`; `otherwise` if it is busy, or if that panics.
 ///
@@ -66,17 +92,9 @@ unsafe fn with_peer<R: Copy>(
     otherwise: R,
     action: impl FnOnce(&mut Peer) -> R,
 ) -> R {
-    let act = AssertUnwindSafe(|| {
-        // SAFETY: the engine calls an object only as long as it exists.
-        let (storage, id) = unsafe {
-            let storage = as_storage::<PacketPeerDtls>(instance);
-            let object = storage.base().obj_sys();
-            (storage, sys::interface_fn!(object_get_instance_id)(object))
-        };
-        let id = InstanceId::from_i64(id.cast_signed());
-        peers::with_id(id, || storage.get_gd(), otherwise, action)
-    });
-    catch_unwind(act).unwrap_or(otherwise)
+    let act = |handle: &Handle| handle.with(otherwise, action);
+    // SAFETY: as the caller promises.
+    unsafe { with_handle::<PacketPeerDtls, _>(instance, || otherwise, act) }
 }
 
 /// Writes what `action` makes of the peer behind `instance` to `returned`.
@@ -158,45 +176,48 @@ unsafe extern "C" fn put_packet(instance: Instance, arguments: Arguments, return
     }
 }
 
-/// What the editor's help says about it.
-const POLL_HELP: &str = "\
-    <method name='poll'><return type='void' /><description>\
-    Handles every datagram that waits and sends again what got lost. Call it every frame: nothing \
-    happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of \
-    all packets that have arrived.\
-    </description></method>";
+/// A method without arguments.
+trait Method {
+    type Class: Handled;
+    type Answer: ToGodot<Via: GodotFfi>;
 
-sys::shard_add!(godot::private::__GODOT_DOCS_REGISTRY; DocsShard::new::<PacketPeerDtls>(
-    DocsItem::InherentImpl(InherentImplDocs {
-        methods_xml: POLL_HELP,
-        signals_xml: "",
-        constants_xml: "",
-    })
-));
+    const NAME: &'static str;
+    /// Whether it changes nothing.
+    const IS_CONST: bool;
 
-/// Registers `poll` on the peer's class.
-pub(crate) fn register_poll() {
-    let (name, flags) = (StringName::from("poll"), MethodFlags::DEFAULT);
-    // SAFETY: both functions take no arguments and return nothing, as the signature says.
-    let method = unsafe {
-        ClassMethodInfo::from_signature::<PacketPeerDtls, (), ()>(
-            name,
-            Some(poll),
-            Some(poll_typed),
-            flags,
-            &[],
-            Vec::new(),
-        )
-    };
-    method.register_extension_class_method();
+    fn call(handle: &<Self::Class as Handled>::Handle) -> Self::Answer;
+
+    /// What is answered if that panics.
+    fn otherwise() -> Self::Answer;
+
+    fn register() {
+        let flags = if Self::IS_CONST {
+            MethodFlags::NORMAL | MethodFlags::CONST
+        } else {
+            MethodFlags::NORMAL
+        };
+        // SAFETY: both functions take no arguments and return what the signature says.
+        let method = unsafe {
+            ClassMethodInfo::from_signature::<Self::Class, (), Self::Answer>(
+                StringName::from(Self::NAME),
+                Some(called::<Self>),
+                Some(called_typed::<Self>),
+                flags,
+                &[],
+                Vec::new(),
+            )
+        };
+        method.register_extension_class_method();
+    }
 }
 
-unsafe extern "C" fn poll(
+/// A call of a script that does not know the class of the object.
+unsafe extern "C" fn called<M: Method + ?Sized>(
     _method: *mut c_void,
     instance: Instance,
     _arguments: *const sys::GDExtensionConstVariantPtr,
     count: sys::GDExtensionInt,
-    _returned: sys::GDExtensionVariantPtr,
+    returned: sys::GDExtensionVariantPtr,
     error: *mut sys::GDExtensionCallError,
 ) {
     if count > 0 {
@@ -207,16 +228,117 @@ unsafe extern "C" fn poll(
         }
         return;
     }
-    // SAFETY: called by the engine.
-    unsafe { with_peer(instance, (), Peer::poll) }
+    // SAFETY: called by the engine, which gives a variant to put the answer into.
+    unsafe {
+        let answer = with_handle::<M::Class, _>(instance, M::otherwise, M::call);
+        *returned.cast::<Variant>() = answer.to_variant();
+    }
 }
 
-unsafe extern "C" fn poll_typed(
+/// A call that knows the types.
+unsafe extern "C" fn called_typed<M: Method + ?Sized>(
     _method: *mut c_void,
     instance: Instance,
     _arguments: Arguments,
-    _returned: Returned,
+    returned: Returned,
 ) {
-    // SAFETY: called by the engine.
-    unsafe { with_peer(instance, (), Peer::poll) }
+    // SAFETY: called by the engine, which gives a value of the type to put the answer into.
+    unsafe {
+        let answer = with_handle::<M::Class, _>(instance, M::otherwise, M::call);
+        answer.to_godot_owned().move_return_ptr(returned, PtrcallType::Standard);
+    }
+}
+
+/// Defines methods without arguments, whose comments are what the editor's help says about them.
+macro_rules! methods {
+    ($(
+        $(#[doc = $help:literal])+
+        $method:ident of $class:ident: $name:literal -> $answer:ty [$shown:literal, $is_const:literal]
+            = $otherwise:expr, $call:expr;
+    )+) => {
+        $(
+            struct $method;
+
+            impl Method for $method {
+                type Class = $class;
+                type Answer = $answer;
+
+                const NAME: &'static str = $name;
+                const IS_CONST: bool = $is_const;
+
+                fn call(handle: &<$class as Handled>::Handle) -> $answer {
+                    let call: fn(&<$class as Handled>::Handle) -> $answer = $call;
+                    call(handle)
+                }
+
+                fn otherwise() -> $answer {
+                    $otherwise
+                }
+            }
+
+            sys::shard_add!(godot::private::__GODOT_DOCS_REGISTRY; DocsShard::new::<$class>(
+                DocsItem::InherentImpl(InherentImplDocs {
+                    methods_xml: concat!(
+                        "<method name='", $name, "'><return type='", $shown, "' /><description>",
+                        $($help,)+
+                        "</description></method>",
+                    ),
+                    signals_xml: "",
+                    constants_xml: "",
+                })
+            ));
+        )+
+
+        /// Registers these methods on their classes.
+        pub(crate) fn register() {
+            $($method::register();)+
+        }
+    };
+}
+
+methods! {
+    /// The state of the connection: [code]STATUS_DISCONNECTED[/code] (0),
+    /// [code]STATUS_HANDSHAKING[/code] (1), [code]STATUS_CONNECTED[/code] (2),
+    /// [code]STATUS_ERROR[/code] (3), or [code]STATUS_ERROR_HOSTNAME_MISMATCH[/code] (4) when the
+    /// server's certificate is valid but for another name. Changes in [method poll].
+    GetStatus of PacketPeerDtls: "get_status" -> Status ["Status", true]
+        = Status::Error, |handle| handle.status();
+
+    /// Why the connection failed, or could not be begun, in words. Empty when nothing failed.
+    GetLastError of PacketPeerDtls: "get_last_error" -> GString ["GString", true]
+        = GString::new(), |handle| handle.with(GString::new(), |peer| peer.last_error());
+
+    /// Why the connection failed, for a program to act on. What it is exactly
+    /// [method get_last_error] says. [constant REASON_NONE] unless the status is an error.
+    GetErrorCode of PacketPeerDtls: "get_error_code" -> Reason ["Reason", true]
+        = Reason::None, |handle| handle.with(Reason::None, |peer| peer.reason());
+
+    /// How many bytes a packet may have that is not split on its way: what fits into one datagram of the
+    /// MTU, see [member DTLSOptions.mtu]. A larger one is split by the network, and lost when one of its
+    /// parts is. 1,163 unless the MTU was changed; while the status is [code]STATUS_CONNECTED[/code] it is
+    /// what the cipher suite of this connection leaves, which can be up to 8 bytes more.
+    GetMaxUnfragmented of PacketPeerDtls: "get_max_unfragmented_packet_size" -> i64 ["int", true]
+        = 0, |handle| handle.with(0, |peer| count(peer.max_packet_size()));
+
+    /// Handles every datagram that waits and sends again what got lost. Call it every frame: nothing
+    /// happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of
+    /// all packets that have arrived.
+    Poll of PacketPeerDtls: "poll" -> () ["void", false]
+        = (), |handle| handle.with((), Peer::poll);
+
+    /// Why the last call of [method setup], [method setup_tls], [method setup_with_options] or
+    /// [method set_psk] failed, or the last one of
+    /// [method take_connection] was made with something that cannot be a client, in words. Empty when
+    /// nothing failed; why a returned peer is of no use is what that peer says.
+    ServerLastError of DtlsServer: "get_last_error" -> GString ["GString", true]
+        = GString::new(), |handle| GString::from(&handle.last_error());
+
+    /// What was counted since the first [method setup], by the server itself and by every peer that it
+    /// ever took, also those that are gone. The keys are those of
+    /// [code]PacketPeerDTLSOpenSSL.get_stats()[/code]. Here [code]handshake_msec[/code] is the sum over
+    /// all completed handshakes, and [code]cookies_sent[/code] counts how often a client was asked to
+    /// prove its address: much more often than [code]handshakes_started[/code] means that someone
+    /// sends from false addresses.
+    ServerStats of DtlsServer: "get_stats" -> VarDictionary ["VarDictionary", true]
+        = VarDictionary::new(), |handle| stats::dictionary(&handle.stats());
 }

@@ -283,7 +283,7 @@ fn system_anchors() -> Result<TrustAnchors, CredentialError> {
 }
 
 pub(crate) fn limits() -> Result<Limits, CredentialError> {
-    settings::limits().map_err(CredentialError::BadMtu)
+    settings::limits()
 }
 
 pub(crate) fn host_name_of(name: &str) -> Result<Option<PeerName>, CredentialError> {

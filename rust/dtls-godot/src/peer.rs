@@ -6,11 +6,10 @@ use dtls_core::{Session, Stats};
 use godot::builtin::{GString, PackedByteArray, VarDictionary};
 use godot::classes::{PacketPeerUdp, X509Certificate};
 use godot::global::Error;
-use godot::obj::{Gd, GodotClass, NewGd};
+use godot::obj::{Gd, GodotClass};
 use godot::register::godot_api;
 
 use crate::connection::Peer;
-use crate::enums::{Reason, Status};
 use crate::gdext_private::{OptionalCertificate, OptionalOptions};
 use crate::names::class;
 use crate::options::DtlsOptions;
@@ -55,16 +54,12 @@ pub(crate) struct PacketPeerDtls {
 impl PacketPeerDtls {
     /// A server's peer whose handshake has begun.
     pub(crate) fn accepted(udp: Gd<PacketPeerUdp>, claim: Claim, session: Session) -> Gd<Self> {
-        let object = Self::new_gd();
-        with(&object, (), |peer| peer.accept(udp, claim, session));
-        object
+        Self::made(|peer| peer.accept(udp, claim, session))
     }
 
     /// A server's peer that leads nowhere.
     pub(crate) fn refused(why: &str) -> Gd<Self> {
-        let object = Self::new_gd();
-        with(&object, (), |peer| peer.refuse(why));
-        object
+        Self::made(|peer| peer.refuse(why))
     }
 }
 
@@ -85,8 +80,9 @@ impl PacketPeerDtls {
     ///
     /// Returns [constant ERR_INVALID_PARAMETER] when an argument cannot be used, and
     /// [constant ERR_ALREADY_IN_USE] during a connection or while another peer uses
-    /// [param packet_peer]; [method get_last_error] says more. After the end of a connection it can be
-    /// called again.
+    /// [param packet_peer]; [method get_last_error] says more. The status is then what it was before,
+    /// [constant STATUS_DISCONNECTED] on a new peer, so look at what this returns. After the end of a
+    /// connection it can be called again.
     #[func(gd_self)]
     fn connect_to_peer(
         this: Gd<Self>,
@@ -129,15 +125,6 @@ impl PacketPeerDtls {
         with(&this, (), Peer::disconnect);
     }
 
-    /// The state of the connection: [code]STATUS_DISCONNECTED[/code] (0),
-    /// [code]STATUS_HANDSHAKING[/code] (1), [code]STATUS_CONNECTED[/code] (2),
-    /// [code]STATUS_ERROR[/code] (3), or [code]STATUS_ERROR_HOSTNAME_MISMATCH[/code] (4) when the
-    /// server's certificate is valid but for another name. Changes in [method poll].
-    #[func]
-    fn get_status(&self) -> Status {
-        self.handle.with(Status::Handshaking, |peer| peer.status())
-    }
-
     /// Starts a handshake over [param packet_peer] by [param options]. [param hostname] is the name or the
     /// IP address that the server's certificate has to be for; a name is also sent to the server, which
     /// may have several. It can be left empty if [member DTLSOptions.trusted_ca],
@@ -161,19 +148,6 @@ impl PacketPeerDtls {
                 client_config(&parts)
             })
         })
-    }
-
-    /// Why the connection failed, or could not be begun, in words. Empty when nothing failed.
-    #[func]
-    fn get_last_error(&self) -> GString {
-        self.handle.with(GString::new(), |peer| peer.last_error())
-    }
-
-    /// Why the connection failed, for a program to act on. What it is exactly [method get_last_error]
-    /// says. [constant REASON_NONE] unless the status is an error.
-    #[func]
-    fn get_error_code(&self) -> Reason {
-        self.handle.with(Reason::None, |peer| peer.reason())
     }
 
     /// The certificate of the other side, or null if it has shown none. Like everything that is known of

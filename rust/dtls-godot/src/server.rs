@@ -1,22 +1,25 @@
 //! `DTLSServerOpenSSL`.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use dtls_core::{Accepted, Acceptor, Datagrams, PskKeys, ServerConfig};
-use godot::builtin::{GString, PackedByteArray, VarDictionary};
+use dtls_core::{Accepted, Acceptor, Datagrams, PskKeys, ServerConfig, Stats};
+use godot::builtin::{GString, PackedByteArray};
 use godot::classes::{CryptoKey, PacketPeerUdp, TlsOptions, X509Certificate};
 use godot::global::Error;
-use godot::obj::{Gd, GodotClass};
+use godot::obj::{Gd, GodotClass, InstanceId};
 use godot::register::godot_api;
+use parking_lot::Mutex;
 
 use crate::configuration;
 use crate::credentials;
 use crate::error::CredentialError;
 use crate::gdext_private::OptionalCertificate;
+use crate::logging::Holder;
 use crate::names::class;
 use crate::options::DtlsOptions;
 use crate::peer::PacketPeerDtls;
-use crate::stats;
+use crate::peers::{self, Handled, Known};
 use crate::udp::{self, Claim, Flow};
 
 class! { server,
@@ -54,12 +57,50 @@ class! { server,
 /// Only DTLS 1.2 is spoken, with authenticated encryption and forward secrecy. The last may be missing with
 /// a pre-shared key, if a client offers nothing better.
 pub(crate) struct DtlsServer {
+    /// Where everything is; `peers.rs` says why.
+    handle: Arc<Handle>,
+}}
+
+/// What a server has. The engine is not called while it is locked: it may print something, and whoever
+/// listens to that may ask the server.
+#[derive(Default)]
+pub(crate) struct Handle {
+    /// The object's, once it was asked for.
+    id: OnceLock<InstanceId>,
+    server: Mutex<Server>,
+}
+
+#[derive(Default)]
+struct Server {
     acceptor: Option<Acceptor>,
     /// Why the last `setup` failed.
-    last_error: GString,
+    last_error: String,
     /// What is wrong with the calls of `take_connection`.
     misuse: &'static str,
-}}
+}
+
+impl Handled for DtlsServer {
+    type Handle = Handle;
+
+    fn handle_of(object: &Gd<Self>) -> Arc<Handle> {
+        let handle = Arc::clone(&object.bind().handle);
+        let _the_same = handle.id.set(object.instance_id());
+        handle
+    }
+
+    fn known() -> &'static Known<Handle> {
+        static KNOWN: Known<Handle> = Known::new();
+        &KNOWN
+    }
+}
+
+impl Drop for DtlsServer {
+    fn drop(&mut self) {
+        if let Some(id) = self.handle.id.get() {
+            Self::known().forget(*id);
+        }
+    }
+}
 
 #[godot_api]
 impl DtlsServer {
@@ -130,9 +171,11 @@ impl DtlsServer {
     /// exist go on.
     #[func]
     fn remove_psk(&self, identity: GString) -> bool {
-        let acceptor = self.acceptor.as_ref();
-        let keys = acceptor.and_then(|acceptor| acceptor.config().psk_keys());
-        keys.is_some_and(|keys| keys.remove(&identity.to_string()))
+        self.handle.with(|server| {
+            let acceptor = server.acceptor.as_ref();
+            let keys = acceptor.and_then(|acceptor| acceptor.config().psk_keys());
+            keys.is_some_and(|keys| keys.remove(&identity.to_string()))
+        })
     }
 
     /// Tries to begin a handshake with the client behind [param udp_peer], which has to be connected,
@@ -149,50 +192,77 @@ impl DtlsServer {
     /// here, too: once it has been let in, its old peer is [code]STATUS_DISCONNECTED[/code], with the
     /// error "the client started again". Nothing less ends the old one.
     #[func(gd_self)]
-    fn take_connection(
-        mut this: Gd<Self>,
-        udp_peer: Option<Gd<PacketPeerUdp>>,
-    ) -> Gd<PacketPeerDtls> {
-        let taken = this.bind_mut().take(udp_peer);
-        taken.unwrap_or_else(|why| {
+    fn take_connection(this: Gd<Self>, udp_peer: Option<Gd<PacketPeerUdp>>) -> Gd<PacketPeerDtls> {
+        let server = Self::handle(&this);
+        server.take(udp_peer).unwrap_or_else(|why| {
             // How often it is made is up to whoever sends datagrams, so a mistake is printed once.
-            let known = std::mem::replace(&mut this.bind_mut().misuse, why);
+            let known = server.with(|server| std::mem::replace(&mut server.misuse, why));
             if known != why {
                 log::error!("{}.take_connection: {why}.", Self::class_id());
             }
             PacketPeerDtls::refused(why)
         })
     }
+}
 
-    /// Why the last call of [method setup], [method setup_tls], [method setup_with_options] or
-    /// [method set_psk] failed, or the last one of
-    /// [method take_connection] was made with something that cannot be a client, in words. Empty when
-    /// nothing failed; why a returned peer is of no use is what that peer says.
-    #[func]
-    fn get_last_error(&self) -> GString {
-        if self.misuse.is_empty() { self.last_error.clone() } else { GString::from(self.misuse) }
+impl DtlsServer {
+    fn handle(this: &Gd<Self>) -> Arc<Handle> {
+        peers::handle(this.instance_id(), || this.clone())
     }
 
-    /// What was counted since the first [method setup], by the server itself and by every peer that it
-    /// ever took, also those that are gone. The keys are those of
-    /// [code]PacketPeerDTLSOpenSSL.get_stats()[/code]. Here [code]handshake_msec[/code] is the sum over
-    /// all completed handshakes, and [code]cookies_sent[/code] counts how often a client was asked to
-    /// prove its address: much more often than [code]handshakes_started[/code] means that someone
-    /// sends from false addresses.
-    #[func]
-    fn get_stats(&self) -> VarDictionary {
-        stats::dictionary(&self.acceptor.as_ref().map(Acceptor::stats).unwrap_or_default())
+    fn set_config(
+        this: Gd<Self>,
+        method: &str,
+        config: Result<ServerConfig, CredentialError>,
+    ) -> Error {
+        let server = Self::handle(&this);
+        let result = config.and_then(|config| server.with(|server| server.use_config(config)));
+        server.settle(method, result)
+    }
+
+    /// Changes a server that was set up.
+    fn change(
+        this: Gd<Self>,
+        method: &str,
+        change: impl FnOnce(&mut Acceptor) -> Result<(), CredentialError>,
+    ) -> Error {
+        let server = Self::handle(&this);
+        let result = server.with(|server| match &mut server.acceptor {
+            Some(acceptor) => change(acceptor),
+            None => Err(CredentialError::NotSetUp),
+        });
+        server.settle(method, result)
+    }
+}
+
+impl Handle {
+    fn with<R>(&self, action: impl FnOnce(&mut Server) -> R) -> R {
+        let _holder = Holder::new();
+        let mut server = self.server.lock();
+        action(&mut server)
+    }
+
+    pub(crate) fn last_error(&self) -> String {
+        self.with(
+            |Server { misuse, last_error, .. }| {
+                if misuse.is_empty() { last_error.clone() } else { (*misuse).to_owned() }
+            },
+        )
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.with(|server| server.acceptor.as_ref().map(Acceptor::stats).unwrap_or_default())
     }
 
     /// The peer for a client, or what the caller did wrong.
     fn take(
-        &mut self,
+        &self,
         udp_peer: Option<Gd<PacketPeerUdp>>,
     ) -> Result<Gd<PacketPeerDtls>, &'static str> {
-        let acceptor = self
-            .acceptor
-            .as_mut()
-            .ok_or("the server has no certificate yet; call setup() first")?;
+        const NOT_SET_UP: &str = "the server has no certificate yet; call setup() first";
+        if self.with(|server| server.acceptor.is_none()) {
+            return Err(NOT_SET_UP);
+        }
         let mut udp = udp_peer.ok_or("the UDP peer is null")?;
         if !udp.is_socket_connected() {
             return Err(
@@ -202,7 +272,7 @@ impl DtlsServer {
         let claim = Claim::of(&udp).ok_or(
             "another peer uses this UDP peer; take it again only when the connection of that one is over",
         )?;
-        self.misuse = "";
+        self.with(|server| server.misuse = "");
         let now = Instant::now();
         let mut outgoing = Datagrams::new();
         let mut session = None;
@@ -212,7 +282,12 @@ impl DtlsServer {
             let Some(address) = udp::address(&asked) else {
                 return Flow::More;
             };
-            match acceptor.handle_datagram(address, datagram, &mut outgoing, now) {
+            let accepted = self.with(|server| {
+                let acceptor = server.acceptor.as_mut()?;
+                Some(acceptor.handle_datagram(address, datagram, &mut outgoing, now))
+            });
+            let Some(accepted) = accepted else { return Flow::Enough };
+            match accepted {
                 Ok(Accepted::Session(accepted)) => {
                     session = Some(accepted);
                     return Flow::Enough;
@@ -242,48 +317,24 @@ impl DtlsServer {
         })
     }
 
-    fn set_config(
-        mut this: Gd<Self>,
-        method: &str,
-        config: Result<ServerConfig, CredentialError>,
-    ) -> Error {
-        let result = config.and_then(|config| this.bind_mut().use_config(config));
-        Self::settle(this, method, result)
-    }
-
-    /// Changes a server that was set up.
-    fn change(
-        mut this: Gd<Self>,
-        method: &str,
-        change: impl FnOnce(&mut Acceptor) -> Result<(), CredentialError>,
-    ) -> Error {
-        let result = match &mut this.bind_mut().acceptor {
-            Some(acceptor) => change(acceptor),
-            None => Err(CredentialError::NotSetUp),
-        };
-        Self::settle(this, method, result)
-    }
-
     /// Keeps and prints what is wrong, if anything is.
-    fn settle(mut this: Gd<Self>, method: &str, result: Result<(), CredentialError>) -> Error {
-        {
-            let mut this = this.bind_mut();
-            this.misuse = "";
-            this.last_error = match &result {
-                Ok(()) => GString::new(),
-                Err(error) => GString::from(&error.to_string()),
-            };
-        }
+    fn settle(&self, method: &str, result: Result<(), CredentialError>) -> Error {
+        let last_error = result.as_ref().map_or_else(ToString::to_string, |()| String::new());
+        self.with(|server| {
+            server.misuse = "";
+            server.last_error = last_error;
+        });
         match result {
             Ok(()) => Error::OK,
             Err(error) => {
-                // Whoever listens to the console may ask the server something: it is not held here.
-                log::error!("{}.{method}: {error}.", Self::class_id());
+                log::error!("{}.{method}: {error}.", DtlsServer::class_id());
                 error.code()
             }
         }
     }
+}
 
+impl Server {
     fn use_config(&mut self, config: ServerConfig) -> Result<(), CredentialError> {
         match &mut self.acceptor {
             Some(acceptor) => acceptor.set_config(config),

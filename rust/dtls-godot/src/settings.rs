@@ -1,12 +1,16 @@
 //! The addon's project settings.
 
-use dtls_core::{ConfigError, Limits};
+use std::time::Duration;
+
+use dtls_core::Limits;
 use godot::builtin::{GString, Variant, VariantType, vdict};
 use godot::classes::ProjectSettings;
 use godot::meta::ToGodot;
 use godot::obj::{EngineEnum, Singleton};
 use godot::register::info::PropertyHint;
 use log::LevelFilter;
+
+use crate::error::CredentialError;
 
 /// How much is logged.
 pub(crate) const LEVEL: &str = "dtls/logging/level";
@@ -17,6 +21,10 @@ const DEFAULT_LEVEL: &str = "Info";
 /// Largest datagram of a handshake, in bytes of UDP payload.
 pub(crate) const MTU: &str = "dtls/network/mtu";
 const DEFAULT_MTU: i64 = 1200;
+
+/// Seconds of silence after which a connection is over; 0 for never.
+pub(crate) const IDLE_TIMEOUT: &str = "dtls/network/idle_timeout";
+const DEFAULT_IDLE_TIMEOUT: f64 = 0.0;
 
 /// Whether an exported release build may write a key log.
 pub(crate) const ALLOW_KEY_LOG: &str = "dtls/debug/allow_key_log";
@@ -31,6 +39,9 @@ pub(crate) fn register() {
     let (least, most) = (Limits::MTU.start(), Limits::MTU.end());
     let range = format!("{least},{most},1,suffix:bytes");
     add(MTU, &DEFAULT_MTU.to_variant(), VariantType::INT, PropertyHint::RANGE, &range);
+    let never = &DEFAULT_IDLE_TIMEOUT.to_variant();
+    let range = "0,3600,0.1,or_greater,suffix:s";
+    add(IDLE_TIMEOUT, never, VariantType::FLOAT, PropertyHint::RANGE, range);
     add(ALLOW_KEY_LOG, &false.to_variant(), VariantType::BOOL, PropertyHint::NONE, "");
 }
 
@@ -60,9 +71,18 @@ pub(crate) fn level() -> Result<LevelFilter, Variant> {
 ///
 /// # Errors
 /// When a setting is out of range.
-pub(crate) fn limits() -> Result<Limits, ConfigError> {
-    let mtu = ProjectSettings::singleton().get_setting(MTU).try_to::<i64>().unwrap_or_default();
-    Limits::default().with_mtu(u32::try_from(mtu).unwrap_or_default())
+pub(crate) fn limits() -> Result<Limits, CredentialError> {
+    let settings = ProjectSettings::singleton();
+    let mtu = settings.get_setting(MTU).try_to::<i64>().unwrap_or_default();
+    let limits = Limits::default().with_mtu(u32::try_from(mtu).unwrap_or_default());
+    let idle_timeout = settings.get_setting(IDLE_TIMEOUT);
+    // A whole number is as good; what is no number is an error, and not never.
+    let seconds = idle_timeout.try_to_relaxed::<f64>().unwrap_or(f64::NAN);
+    let Ok(after) = Duration::try_from_secs_f64(seconds) else {
+        return Err(CredentialError::BadIdleTimeout(idle_timeout.to_string()));
+    };
+    let limits = limits.map_err(CredentialError::BadMtu)?;
+    Ok(limits.with_idle_timeout((!after.is_zero()).then_some(after)))
 }
 
 /// Whether an exported release build may write a key log.

@@ -15,9 +15,13 @@ use crate::{bench, cargo, debian, demo, gdtoolkit, reference, tidy, workspace};
 /// How long the tests inside the engine may take.
 const ENGINE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// Programs that the interoperability tests run, and Debian's packages with them.
-const PEERS: [(&str, &str); 3] =
-    [("openssl", "openssl"), ("gnutls-cli", "gnutls-bin"), ("gnutls-serv", "gnutls-bin")];
+/// Programs that the tests in the engine run, and Debian's packages with them.
+const PEERS: [(&str, &str); 4] = [
+    ("openssl", "openssl"),
+    ("gnutls-cli", "gnutls-bin"),
+    ("gnutls-serv", "gnutls-bin"),
+    ("strace", "strace"),
+];
 
 /// Everything. With `soak`, the tests over bad links run with as many seeds as they ever do.
 pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
