@@ -161,8 +161,9 @@ unsafe extern "C" fn put_packet(instance: Instance, arguments: Arguments, return
 /// What the editor's help says about it.
 const POLL_HELP: &str = "\
     <method name='poll'><return type='void' /><description>\
-    Handles every datagram that waits and sends again what got lost. Call it every frame: nothing \
-    happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of \
+    Handles every datagram that waits. During the handshake it also sends again what was not answered; \
+    a packet of the game that got lost stays lost, as with UDP. Call it every frame: nothing happens \
+    without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of \
     all packets that have arrived.\
     </description></method>";
 
