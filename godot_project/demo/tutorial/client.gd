@@ -37,7 +37,7 @@ func _process(delta: float) -> void:
 			while dtls.get_available_packet_count() > 0:
 				print("The server says: %s" % dtls.get_packet().get_string_from_utf8())
 		PacketPeerDTLSOpenSSL.STATUS_DISCONNECTED:
-			print("The server has ended the connection.")
+			print("The connection has ended. %s" % dtls.get_last_error())
 			set_process(false)
 		_:
 			print("No connection: %s" % dtls.get_last_error())
