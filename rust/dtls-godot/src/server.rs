@@ -166,8 +166,7 @@ impl DtlsServer {
     ///
     /// Never returns null. Go on with the returned peer only if its status is
     /// [code]STATUS_HANDSHAKING[/code]: with every client one attempt is lost to the cookie exchange,
-    /// and datagrams that are not the beginning of a connection end the same way. Such a peer has
-    /// [code]STATUS_ERROR[/code] although nothing went wrong: let go of it, the client comes again.
+    /// and datagrams that are not the beginning of a connection end the same way.
     #[func(gd_self)]
     fn take_connection(
         mut this: Gd<Self>,
