@@ -269,8 +269,9 @@ func _show_connection() -> void:
 	_status.modulate = GOOD if is_there else BAD if failed else Color.WHITE
 	_refuse(peer.get_last_error())
 	var stats := peer.get_stats()
-	var took := [stats.handshake_msec, stats.retransmissions]
-	_took.text = "%d ms, %d retransmissions" % took if is_there else NOTHING
+	var plural := "" if stats.retransmissions == 1 else "s"
+	var took := [stats.handshake_msec, stats.retransmissions, plural]
+	_took.text = "%d ms, %d retransmission%s" % took if is_there else NOTHING
 	_protocol.text = peer.get_protocol_version() if is_there else NOTHING
 	_cipher.text = peer.get_cipher_suite() if is_there else NOTHING
 	_common_name.text = peer.get_peer_common_name() if is_there else NOTHING

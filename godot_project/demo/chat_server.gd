@@ -23,6 +23,8 @@ class Player:
 	var status := PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING
 
 
+## Seconds without a packet after which a player is taken for gone, from the next start on.
+var patience := ChatClient.PATIENCE
 var players: Array[Player] = []
 ## Made at each start. A client of this demo trusts exactly this one.
 var certificate: X509Certificate
@@ -36,14 +38,18 @@ var _players_ever := 0
 ## Returns why the server did not start, or nothing.
 func start(port: int) -> String:
 	stop()
-	var error := _udp.listen(port)
+	# On Linux the engine's UDPServer listens on a port that another server has, too, and only one of
+	# the two hears anything; a PacketPeerUDP is refused there.
+	var error := PacketPeerUDP.new().bind(port)
+	if error == OK:
+		error = _udp.listen(port)
 	if error != OK:
 		return "Port %d cannot be had: %s." % [port, error_string(error)]
 	# A server that players know by its certificate would keep both; docs/recipes.md has an example.
 	var options := DTLSOptions.new()
 	options.private_key = DTLSCrypto.generate_key()
 	options.certificate = DTLSCrypto.generate_self_signed_certificate(options.private_key, NAMES)
-	options.idle_timeout = ChatClient.PATIENCE
+	options.idle_timeout = patience
 	var server := DTLSServerOpenSSL.new()
 	if server.setup_with_options(options) != OK:
 		_udp.stop()

@@ -1,5 +1,6 @@
 # The example from the documentation of DTLSServer. Where it differs from Godot 3's, a comment
-# says why.
+# says why. Like the original it keeps every peer for ever; how a server drops those that are gone
+# is in README.md and demo/recipes/vanished_player.gd.
 extends Node
 
 var dtls := DTLSServerOpenSSL.new()  # DTLSServer is the engine's own class in Godot 4.

@@ -7,22 +7,22 @@ func cook() -> void:
 	var first := Ticket.new("match-17")
 	var options := DTLSOptions.new()
 	options.psk_keys = {first.identity: first.key}
-	server.setup_with_options(options)
+	check_done("the server is set up", server.setup_with_options(options))
 
 	var player := connect_client("", options_of_a_player(first))
 	check_connected("a player of the match gets in", player)
 	check("the server knows the match", players[0].get_psk_identity() == "match-17")
 
 	var second := Ticket.new("match-18")
-	server.set_psk(second.identity, second.key)
+	check_done("the key is added", server.set_psk(second.identity, second.key))
 	player = connect_client("", options_of_a_player(second))
 	check_connected("the next match begins", player)
 
 	server.remove_psk(first.identity)
-	connect_client("", options_of_a_player(first))
+	connect_in_vain("", options_of_a_player(first))
 	check_refused(
 		"nobody gets into the match that is over",
-		players[2],
+		gone,
 		PacketPeerDTLSOpenSSL.REASON_PSK_UNKNOWN_IDENTITY
 	)
 

@@ -8,12 +8,13 @@ func cook() -> void:
 	check_connected("the client knows its server", client)
 
 	var imposter := DTLSCrypto.generate_key()
-	server.setup(imposter, DTLSCrypto.generate_self_signed_certificate(imposter, ["203.0.113.7"]))
-	client = connect_client("", options_of_a_client(pin))
+	var another := DTLSCrypto.generate_self_signed_certificate(imposter, ["203.0.113.7"])
+	check_done("the imposter is set up", server.setup(imposter, another))
+	client = connect_in_vain("", options_of_a_client(pin))
 	check_refused("it refuses another", client, PacketPeerDTLSOpenSSL.REASON_PIN_MISMATCH)
 
 
-## Makes the key once, keeps it, and tells what the clients need.
+## Makes the key once, keeps it in the server's user folder, and tells what the clients need.
 func set_the_server_up() -> String:
 	var options := DTLSOptions.new()
 	if FileAccess.file_exists("user://server.key"):
@@ -24,9 +25,9 @@ func set_the_server_up() -> String:
 		options.certificate = DTLSCrypto.generate_self_signed_certificate(
 			options.private_key, ["203.0.113.7"], 3650
 		)
-		options.private_key.save("user://server.key")
-		options.certificate.save("user://server.crt")
-	server.setup_with_options(options)
+		check_done("the key is kept", options.private_key.save("user://server.key"))
+		check_done("the certificate is kept", options.certificate.save("user://server.crt"))
+	check_done("the server is set up", server.setup_with_options(options))
 	return DTLSCrypto.spki_pin(options.certificate)
 
 

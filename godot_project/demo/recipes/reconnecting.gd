@@ -6,7 +6,7 @@ extends "res://demo/recipes/recipe.gd"
 func cook() -> void:
 	var key := DTLSCrypto.generate_key()
 	var certificate := DTLSCrypto.generate_self_signed_certificate(key, ["localhost"])
-	server.setup(key, certificate)
+	check_done("the server is set up", server.setup(key, certificate))
 	var options := DTLSOptions.new()
 	options.trusted_ca = certificate
 

@@ -25,7 +25,7 @@ func cook() -> void:
 	check_connected("another one connects after the renewal", late)
 	var is_another := early.get_peer_fingerprint() != late.get_peer_fingerprint()
 	check("it is shown the new certificate", is_another)
-	players[0].put_packet("still here".to_utf8_buffer())
+	check_done("it can be sent to", players[0].put_packet("still here".to_utf8_buffer()))
 	var is_heard := func() -> bool: return early.get_available_packet_count() > 0
 	check("the first connection goes on", wait_until(is_heard, [early]))
 
@@ -54,5 +54,5 @@ class StandIn:
 		var issued := DTLSCrypto.issue_certificate(
 			key, certificate, own, ["game.example.com"], DTLSCrypto.USAGE_SERVER, 90
 		)
-		own.save(PRIVATE_KEY)
-		issued.save(FULL_CHAIN)
+		if own.save(PRIVATE_KEY) != OK or issued.save(FULL_CHAIN) != OK:
+			push_error("the stand-in cannot write to the user folder")

@@ -6,7 +6,8 @@ const KEY_LOG := "user://dtls_keys.log"
 
 func cook() -> void:
 	var key := DTLSCrypto.generate_key()
-	server.setup(key, DTLSCrypto.generate_self_signed_certificate(key, ["localhost"]))
+	var certificate := DTLSCrypto.generate_self_signed_certificate(key, ["localhost"])
+	check_done("the server is set up", server.setup(key, certificate))
 	DirAccess.remove_absolute(ProjectSettings.globalize_path(KEY_LOG))
 
 	check_connected("a client is connected", connect_client("localhost", logging_options()))

@@ -2,6 +2,7 @@
 extends Node
 
 const PORT := 4242
+const PATIENCE := 20.0  # Seconds without a packet after which a player is gone.
 
 var udp := UDPServer.new()
 var dtls := DTLSServerOpenSSL.new()
@@ -9,12 +10,17 @@ var players: Array[PacketPeerDTLSOpenSSL] = []
 
 
 func _ready() -> void:
-	var key := CryptoKey.new()
-	key.load(folder_of_the_key().path_join("server.key"))
-	var certificate := X509Certificate.new()
-	certificate.load(folder_of_the_key().path_join("server.crt"))
-	if dtls.setup(key, certificate) != OK or udp.listen(PORT) != OK:
-		set_process(false)  # The console says why.
+	var folder := folder_of_the_key()
+	var options := DTLSOptions.new()
+	options.private_key_pem = FileAccess.get_file_as_string(folder.path_join("server.key"))
+	options.certificate_pem = FileAccess.get_file_as_string(folder.path_join("server.crt"))
+	options.idle_timeout = PATIENCE
+	var error := dtls.setup_with_options(options)
+	if error == OK:
+		error = udp.listen(PORT)
+	if error != OK:
+		printerr("No server: %s. %s" % [error_string(error), dtls.get_last_error()])
+		set_process(false)
 		return
 	print("The server listens on port %d." % PORT)
 

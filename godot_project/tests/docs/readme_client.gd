@@ -2,28 +2,37 @@ extends Node
 
 const SERVER := "127.0.0.1"  # Where it is.
 const HOST_NAME := "localhost"  # Whom its certificate has to be for: in a game, "game.example.com".
+const HELLO_EVERY := 5.0  # Seconds. Who is silent for too long is taken for gone.
 
 var udp := PacketPeerUDP.new()
 var dtls := PacketPeerDTLSOpenSSL.new()
-var greeted := false
+var until_hello := 0.0
 
 
 func _ready() -> void:
-	udp.connect_to_host(SERVER, 4242)
-	dtls.connect_to_peer(udp, true, HOST_NAME, load("res://ca.crt"))
+	var error := udp.connect_to_host(SERVER, 4242)
+	if error == OK:
+		error = dtls.connect_to_peer(udp, true, HOST_NAME, load("res://server.crt"))
+	if error != OK:
+		print("cannot connect: %s. %s" % [error_string(error), dtls.get_last_error()])
+		set_process(false)
 
 
-func _process(_delta: float) -> void:
+func _process(delta: float) -> void:
 	dtls.poll()
 	match dtls.get_status():
 		PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
 			pass
 		PacketPeerDTLSOpenSSL.STATUS_CONNECTED:
-			if not greeted:
-				greeted = true
+			until_hello -= delta
+			if until_hello <= 0.0:
+				until_hello = HELLO_EVERY
 				dtls.put_packet("hello".to_utf8_buffer())
 			while dtls.get_available_packet_count() > 0:
 				print(dtls.get_packet().get_string_from_utf8())
+		PacketPeerDTLSOpenSSL.STATUS_DISCONNECTED:
+			print("the connection has ended. ", dtls.get_last_error())
+			set_process(false)
 		_:
 			print("no connection: ", dtls.get_last_error())
 			set_process(false)

@@ -10,9 +10,13 @@ var is_over := false
 
 
 func _ready() -> void:
-	udp.listen(4242)
-	dtls.setup(load("res://server.key"), load("res://server.crt"))
-	thread.start(serve)
+	var options := DTLSOptions.new()
+	var folder := "res://dtls_certificates"
+	options.private_key_pem = FileAccess.get_file_as_string(folder.path_join("server.key"))
+	options.certificate_pem = FileAccess.get_file_as_string(folder.path_join("server.crt"))
+	options.idle_timeout = 20.0  # Players who are gone do not stay in `peers`.
+	if dtls.setup_with_options(options) == OK and udp.listen(4242) == OK:
+		thread.start(serve)
 
 
 ## From now on nothing else touches udp, dtls and peers.
@@ -39,4 +43,5 @@ func handle(packet: PackedByteArray) -> void:
 
 func _exit_tree() -> void:
 	is_over = true
-	thread.wait_to_finish()
+	if thread.is_started():
+		thread.wait_to_finish()

@@ -171,6 +171,26 @@ func test_a_server_that_stops() -> void:
 	equal(text("Session"), "new")
 
 
+func test_a_port_that_another_server_has() -> void:
+	var other := UDPServer.new()
+	equal(other.listen(int((node("Port") as SpinBox).value)), OK)
+	press("Listen")
+	contains(text("ServerState"), "cannot be had")
+	other.stop()
+	press("Listen")
+	equal(text("ServerState"), "listening")
+
+
+func test_a_player_who_vanishes() -> void:
+	(node("ChatServer") as ChatServer).patience = 1.0
+	await connect_them()
+	# As if its program had been killed: nothing more is sent, a goodbye neither.
+	node("ChatClient").set_process(false)
+	var is_gone := func() -> bool: return rows("Players").is_empty()
+	await wait_until("the player is gone", is_gone)
+	contains(lines("Log"), "Player 1 is gone: nothing came from the other side for 1 s")
+
+
 func test_pings_are_answered_and_not_shown() -> void:
 	press("Listen")
 	press("Connect")

@@ -29,11 +29,36 @@ func test_readme() -> void:
 	wait_for_output(client, "hello\n")
 
 
+func test_readme_drops_a_client_that_was_killed() -> void:
+	project.make_certificate(["localhost"])
+	project.changes = {"20.0": "2.0", "5.0": "0.5"}
+	check_killed_client_is_dropped(
+		play("res://tests/docs/readme_server.gd"),
+		play("res://tests/docs/readme_client.gd"),
+		"hello\n",
+		"a player is gone. nothing came from the other side for 2 s\n"
+	)
+
+
+func test_readme_without_a_key() -> void:
+	var server := play("res://tests/docs/readme_server.gd")
+	wait_for_output(server, "no server: Invalid parameter. ")
+	contains(server.output, "a server needs a key and a certificate")
+
+
+func test_readme_when_it_cannot_connect() -> void:
+	project.make_certificate(["localhost"])
+	project.changes = {'"127.0.0.1"': '"game.example.com"'}
+	var client := play("res://tests/docs/readme_client.gd")
+	wait_for_output(client, "cannot connect: ")
+	check(not "ended" in client.output, "nobody has ended anything")
+
+
 func test_readme_without_the_right_certificate() -> void:
 	project.make_certificate(["localhost"])
 	play("res://tests/docs/readme_server.gd")
 	# Another one takes its place for the client alone.
-	project.make_certificate(["localhost"], "ca.crt")
+	project.make_certificate(["localhost"], true)
 	var client := play("res://tests/docs/readme_client.gd")
 	wait_for_output(client, "no connection: the certificate (for localhost) is self-signed")
 
@@ -88,7 +113,9 @@ func test_help_of_options_and_crypto() -> void:
 
 func test_editor() -> void:
 	equal(project.make_the_dialog_s_files(OS.get_environment("DTLS_TEST_ENGINE")), OK)
-	wait_for_output(play("res://tests/docs/editor.gd"), "setup: OK\n")
+	var editor := play("res://tests/docs/editor.gd")
+	wait_for_output(editor, "setup: OK\n")
+	check("with options: OK\n" in editor.output, "in the other way, too")
 
 
 func test_monitors() -> void:
@@ -114,6 +141,25 @@ func test_tutorial() -> void:
 	wait_for_output(client, "The server says: Hello, player!\n")
 
 
+func test_tutorial_drops_a_client_that_was_killed() -> void:
+	project.changes = {"20.0": "2.0", "5.0": "0.5"}
+	prepare_tutorial()
+	check_killed_client_is_dropped(
+		play("res://demo/tutorial/server.tscn"),
+		play("res://demo/tutorial/client.tscn"),
+		"The server says: Hello, player!\n",
+		"A player is gone. nothing came from the other side for 2 s\n"
+	)
+
+
+func test_tutorial_when_it_cannot_connect() -> void:
+	prepare_tutorial()
+	project.change("res://demo/tutorial/client.gd", '"127.0.0.1"', '"game.example.com"')
+	var client := play("res://demo/tutorial/client.tscn")
+	wait_for_output(client, "It cannot connect: ")
+	check(not "has ended" in client.output, "nobody has ended anything")
+
+
 func test_tutorial_with_the_wrong_name() -> void:
 	prepare_tutorial()
 	project.change("res://demo/tutorial/client.gd", '"localhost"', '"example.com"')
@@ -132,7 +178,7 @@ func test_tutorial_with_the_wrong_name() -> void:
 func test_tutorial_without_certificates() -> void:
 	project.copy("res://demo/tutorial")
 	var server := play("res://demo/tutorial/server.tscn")
-	wait_for_output(server, "DTLSServerOpenSSL.setup: the key is empty")
+	wait_for_output(server, "No server: Invalid parameter.")
 
 
 func test_errors() -> void:
@@ -196,6 +242,35 @@ func test_migration_refined() -> void:
 	completed(network.add(Endpoint.new(udp, Migration.refined(udp, Pki.certificate("ca")))))
 
 
+func test_status_of_what_did_not_begin() -> void:
+	var peer := PacketPeerDTLSOpenSSL.new()
+	equal(peer.connect_to_peer(PacketPeerUDP.new(), true, "localhost"), ERR_INVALID_PARAMETER)
+	expect_error("the UDP peer is not connected")
+	equal(peer.get_status(), DISCONNECTED)
+	equal(peer.get_error_code(), PacketPeerDTLSOpenSSL.REASON_NONE)
+	contains(peer.get_last_error(), "the UDP peer is not connected")
+
+
+## What errors.md and README.md say of the engine's UDPServer on Linux.
+func test_two_servers_listen_on_one_port() -> void:
+	var servers: Array[UDPServer] = [UDPServer.new(), UDPServer.new()]
+	for server in servers:
+		equal(server.listen(project.port, "127.0.0.1"), OK)
+	var probe := PacketPeerUDP.new()
+	check(probe.bind(project.port, "127.0.0.1") != OK, "a PacketPeerUDP is refused")
+	var client := Network.socket_to("127.0.0.1", project.port)
+	client.put_packet("hello".to_utf8_buffer())
+	var is_heard := func() -> bool:
+		servers[1].poll()
+		return servers[1].is_connection_available()
+	wait_until("the later one hears it", is_heard)
+	servers[0].poll()
+	check(not servers[0].is_connection_available(), "the earlier one does not")
+	servers[0].stop()
+	servers[1].stop()
+	equal(probe.bind(project.port, "127.0.0.1"), OK)
+
+
 func test_server_in_a_thread() -> void:
 	project.make_certificate(["localhost"])
 	var server := play("res://tests/docs/server_in_a_thread.gd")
@@ -224,6 +299,20 @@ func started_and_failed() -> Endpoint:
 
 func told(client: Endpoint) -> String:
 	return Errors.told_to_the_player(client.dtls)
+
+
+## The client stays as long as it says something, for longer than the server's patience, and then is
+## killed.
+func check_killed_client_is_dropped(
+	server: Program, client: Program, answer: String, farewell: String
+) -> void:
+	var has_stayed := func() -> bool:
+		client.has_printed("")
+		return client.output.count(answer) > 6
+	wait_until("the client is answered for 3 s", has_stayed, PROGRAM_PATIENCE)
+	check(not server.has_printed("gone"), "nobody was dropped before")
+	client.end()
+	wait_for_output(server, farewell)
 
 
 func prepare_tutorial() -> void:

@@ -32,7 +32,12 @@ func test_reconnecting() -> void:
 	check_recipe("res://demo/recipes/reconnecting.tscn", 4)
 
 
-## The recipe comes to its end, and keeps as many promises as it has.
+func test_a_vanished_player() -> void:
+	check_recipe("res://demo/recipes/vanished_player.tscn", 4)
+
+
+## The recipe comes to its end, keeps as many promises as it has, and says of each error that it is
+## expected.
 func check_recipe(scene: String, promises: int) -> void:
 	var arguments: PackedStringArray = ["--headless", "--path"]
 	arguments.append(ProjectSettings.globalize_path("res://"))
@@ -41,3 +46,4 @@ func check_recipe(scene: String, promises: int) -> void:
 	wait_for_output(recipe, "The recipe works.")
 	equal(recipe.output.count(": yes\n"), promises, scene)
 	equal(recipe.output.count(": NO\n"), 0, scene)
+	equal(recipe.output.count("ERROR: "), recipe.output.count("ERROR is expected"), scene)

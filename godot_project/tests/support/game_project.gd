@@ -28,6 +28,8 @@ const SHOWN_PORT := "4242"
 
 ## The port in its place.
 var port: int
+## What else is to stand there instead of something in the files that are copied.
+var changes: Dictionary = {}
 
 var _folder: String
 
@@ -43,17 +45,18 @@ func _init(free_port: int) -> void:
 	DirAccess.open(_folder).create_link(addon, _folder.path_join("addons/dtls"))
 
 
-## A key and a certificate that it signs, in the files that documents name; or the certificate in
-## `client_file` alone.
-func make_certificate(names: PackedStringArray, client_file := "") -> CryptoKey:
+## A key and a certificate that it signs, in the files that documents name, which are those of the
+## plugin's dialog; or the certificate for the clients alone.
+func make_certificate(names: PackedStringArray, for_clients_alone := false) -> CryptoKey:
 	var key := DTLSCrypto.generate_key()
 	var certificate_of_it := DTLSCrypto.generate_self_signed_certificate(key, names)
-	if client_file != "":
-		certificate_of_it.save(_folder.path_join(client_file))
+	certificate_of_it.save(_folder.path_join("server.crt"))
+	if for_clients_alone:
 		return key
-	key.save(_folder.path_join("server.key"))
-	for file: String in ["server.crt", "ca.crt"]:
-		certificate_of_it.save(_folder.path_join(file))
+	var folder := _folder.path_join("dtls_certificates")
+	DirAccess.make_dir_absolute(folder)
+	key.save(folder.path_join("server.key"))
+	certificate_of_it.save(folder.path_join("server.crt"))
 	return key
 
 
@@ -78,7 +81,10 @@ func copy(path: String) -> void:
 		for file in DirAccess.get_files_at(path):
 			copy(path.path_join(file))
 		return
-	_write(path, FileAccess.get_file_as_string(path).replace(SHOWN_PORT, str(port)))
+	var text := FileAccess.get_file_as_string(path).replace(SHOWN_PORT, str(port))
+	for from: String in changes:
+		text = text.replace(from, changes[from])
+	_write(path, text)
 
 
 ## Changes a file there as a reader is told to.

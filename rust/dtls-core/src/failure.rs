@@ -94,8 +94,8 @@ pub enum Failure {
     NoClientCertificate,
     /// The handshake took too long.
     #[error(
-        "the handshake timed out after {} s, {retransmissions} retransmissions: no answer came, or \
-         too much was lost on the way", after.as_secs()
+        "the handshake timed out after {} s, {retransmissions} retransmission{}: no answer came, or \
+         too much was lost on the way", after.as_secs(), plural(*retransmissions)
     )]
     TimedOut {
         /// How long it was tried.
@@ -361,6 +361,11 @@ impl CertificateProblem {
     }
 }
 
+/// What a noun ends in that `count` stands in front of.
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 /// What an alert means to whoever receives it (RFC 5246 section 7.2.2).
 fn alert_meaning(alert: u8) -> String {
     let meaning = match alert {
@@ -394,9 +399,13 @@ mod tests {
 
     #[test]
     fn failures_are_sentences() {
-        let failure = Failure::TimedOut { after: Duration::from_secs(30), retransmissions: 6 };
-        let text = "the handshake timed out after 30 s, 6 retransmissions";
-        assert!(failure.to_string().starts_with(text), "{failure}");
+        for (retransmissions, counted) in
+            [(0, "0 retransmissions"), (1, "1 retransmission"), (6, "6 retransmissions")]
+        {
+            let failure = Failure::TimedOut { after: Duration::from_secs(30), retransmissions };
+            let text = format!("the handshake timed out after 30 s, {counted}: no answer came");
+            assert!(failure.to_string().starts_with(&text), "{failure}");
+        }
         let failure = Failure::PeerAlert(48);
         let text = "the other side refused: it does not trust who signed this side's certificate \
                     (alert 48)";

@@ -24,8 +24,8 @@ class! { crypto,
 /// var key := DTLSCrypto.generate_key()
 /// var names := PackedStringArray(["localhost", "127.0.0.1"])
 /// var certificate := DTLSCrypto.generate_self_signed_certificate(key, names)
-/// key.save("user://server.key")
-/// certificate.save("user://server.crt")
+/// if key.save("user://server.key") != OK or certificate.save("user://server.crt") != OK:
+/// 	push_error("Key and certificate cannot be saved.")
 /// ```
 ///
 /// With an authority of your own, clients trust the authority, and every server that it has issued a

@@ -320,9 +320,10 @@ methods! {
     GetMaxUnfragmented of PacketPeerDtls: "get_max_unfragmented_packet_size" -> i64 ["int", true]
         = 0, |handle| handle.with(0, |peer| count(peer.max_packet_size()));
 
-    /// Handles every datagram that waits and sends again what got lost. Call it every frame: nothing
-    /// happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the number of
-    /// all packets that have arrived.
+    /// Handles every datagram that waits. During the handshake it also sends again what was not
+    /// answered; a packet of the game that got lost stays lost, as with UDP. Call it every frame:
+    /// nothing happens without it. Afterwards [method PacketPeer.get_available_packet_count] is the
+    /// number of all packets that have arrived.
     Poll of PacketPeerDtls: "poll" -> () ["void", false]
         = (), |handle| handle.with((), Peer::poll);
 

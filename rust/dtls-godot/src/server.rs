@@ -35,8 +35,13 @@ class! { server,
 /// var peers: Array[PacketPeerDTLSOpenSSL] = []
 ///
 /// func _ready() -> void:
-/// 	server.listen(4242)
-/// 	dtls.setup(load("res://server.key"), load("res://server.crt"))
+/// 	var options := DTLSOptions.new()
+/// 	var folder := "res://dtls_certificates"
+/// 	options.private_key_pem = FileAccess.get_file_as_string(folder.path_join("server.key"))
+/// 	options.certificate_pem = FileAccess.get_file_as_string(folder.path_join("server.crt"))
+/// 	options.idle_timeout = 20.0
+/// 	if dtls.setup_with_options(options) != OK or server.listen(4242) != OK:
+/// 		set_process(false)
 ///
 /// func _process(_delta: float) -> void:
 /// 	server.poll()
@@ -44,11 +49,31 @@ class! { server,
 /// 		var peer := dtls.take_connection(server.take_connection())
 /// 		if peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
 /// 			peers.append(peer)
-/// 	for peer in peers:
+/// 	for peer: PacketPeerDTLSOpenSSL in peers.duplicate():
 /// 		peer.poll()
+/// 		while peer.get_available_packet_count() > 0:
+/// 			print(peer.get_packet().get_string_from_utf8())
+/// 		match peer.get_status():
+/// 			PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING, PacketPeerDTLSOpenSSL.STATUS_CONNECTED:
+/// 				pass
+/// 			_:
+/// 				peers.erase(peer)
 /// ```
 ///
 /// Go on calling [method UDPServer.poll] in every frame: the peers' datagrams come through it, too.
+///
+/// UDP does not tell when a player's game was killed. Such a peer stays [code]STATUS_CONNECTED[/code] for
+/// ever unless [member DTLSOptions.idle_timeout] is set, as above, or the project setting
+/// [code]dtls/network/idle_timeout[/code].
+///
+/// The private key is read as a file, since it belongs into no export of the game:
+/// [code]res://dtls_certificates/[/code], where the plugin's dialog puts it, is left out of exports and
+/// cannot be read by [method @GDScript.load]. Copy the two files to where an exported server runs, and read
+/// them from there.
+///
+/// [b]Note:[/b] On Linux, [method UDPServer.listen] returns [constant OK] also on a port on which another
+/// [UDPServer] listens, and only one of the two hears anything. [method PacketPeerUDP.bind] returns an error
+/// there.
 ///
 /// It is normal that the first attempt of every client ends in [code]STATUS_ERROR[/code]: the client
 /// is asked to prove its address first (RFC 6347 section 4.2.1), and comes back with the proof. Until
@@ -117,7 +142,8 @@ impl DtlsServer {
     /// as it was, and [method get_last_error] says what is wrong.
     ///
     /// [b]Note:[/b] The engine gives only the first certificate of an [X509Certificate] back. A chain
-    /// has to be loaded as a resource, with [method @GDScript.load], or it is refused.
+    /// has to be loaded as a resource, with [method @GDScript.load], or it is refused. As text it can be in
+    /// any file: see [member DTLSOptions.certificate_pem].
     #[func(gd_self)]
     fn setup(
         this: Gd<Self>,

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -12,9 +11,6 @@ use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::package::Target;
 use crate::{exported_game, package, stage, test, workspace};
-
-/// How long the tests inside the engine may take.
-const ENGINE_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// What of `godot_project/` is not taken along: what belongs to the other engine, tests of the editor,
 /// and tests with many clients or datagrams at once. For these, the emulator is too slow.
@@ -42,7 +38,7 @@ pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
         });
         steps.step("engine tests", || {
             let engine = Engine::at(emulated.program());
-            test::engine_tests_in(&engine, &project(&archive)?, filter, ENGINE_LIMIT)
+            test::engine_tests_in(&engine, &project(&archive)?, filter)
         });
     }
     Ok(steps.finish())

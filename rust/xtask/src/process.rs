@@ -124,6 +124,7 @@ pub(crate) struct Run<'a> {
     pub(crate) label: Option<&'a str>,
     /// Print its lines as they come.
     pub(crate) live: bool,
+    /// How long all of it may take, or each step of it: see [`run_in_steps`].
     pub(crate) limit: Option<Duration>,
 }
 
@@ -143,8 +144,18 @@ pub(crate) fn succeed_quietly(command: &mut Command, label: &str) -> Result<Fini
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command, how: Run<'_>) -> Result<Finished> {
+    run_in_steps(command, how, |_| false)
+}
+
+/// Runs a command to its end. The limit begins anew with each line of its standard output that ends a
+/// step, so what goes on at all is never too slow.
+pub(crate) fn run_in_steps(
+    command: &mut Command,
+    how: Run<'_>,
+    ends_step: impl Fn(&str) -> bool,
+) -> Result<Finished> {
     let mut progress = how.label.map(Progress::start);
-    let started = Instant::now();
+    let mut step_began = Instant::now();
     let (sender, receiver) = channel();
     let mut child = Running::start(command, (), &sender)?;
     drop(sender);
@@ -160,6 +171,9 @@ pub(crate) fn run(command: &mut Command, how: Run<'_>) -> Result<Finished> {
     let mut last = String::new();
     let status = loop {
         if let Some(line) = next(&receiver, Duration::from_millis(100)) {
+            if line.stream == Stream::Out && ends_step(&line.text) {
+                step_began = Instant::now();
+            }
             last = keep(line);
         }
         if let Some(progress) = &mut progress {
@@ -168,7 +182,7 @@ pub(crate) fn run(command: &mut Command, how: Run<'_>) -> Result<Finished> {
         if let Some(status) = child.exited()? {
             break Some(status);
         }
-        if how.limit.is_some_and(|limit| started.elapsed() >= limit) {
+        if how.limit.is_some_and(|limit| step_began.elapsed() >= limit) {
             child.kill();
             break None;
         }
@@ -273,6 +287,29 @@ mod tests {
         let how = Run { label: None, live: false, limit: Some(Duration::from_millis(50)) };
         let started = Instant::now();
         let finished = run(Command::new("sleep").arg("30"), how).expect("there is `sleep`");
+        assert!(finished.status.is_none());
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_child_that_goes_on_may_take_longer_than_a_step() {
+        let limit = Duration::from_millis(1500);
+        let how = Run { label: None, live: false, limit: Some(limit) };
+        let script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.3; echo ok; done";
+        let started = Instant::now();
+        let finished =
+            run_in_steps(&mut shell(script), how, |line| line == "ok").expect("there is a shell");
+        assert!(finished.success());
+        assert!(started.elapsed() > limit);
+    }
+
+    #[test]
+    fn a_child_that_only_talks_is_ended() {
+        let how = Run { label: None, live: false, limit: Some(Duration::from_millis(300)) };
+        let script = "for i in $(seq 300); do sleep 0.1; echo busy; echo ok >&2; done";
+        let started = Instant::now();
+        let finished =
+            run_in_steps(&mut shell(script), how, |line| line == "ok").expect("there is a shell");
         assert!(finished.status.is_none());
         assert!(started.elapsed() < Duration::from_secs(10));
     }

@@ -12,8 +12,11 @@ use crate::output::{Counts, Steps};
 use crate::process::{self, Run, describe, on_path};
 use crate::{bench, cargo, debian, demo, gdtoolkit, reference, tidy, workspace};
 
-/// How long the tests inside the engine may take.
-const ENGINE_LIMIT: Duration = Duration::from_secs(5 * 60);
+/// How long each of the tests inside the engine may take, before the first the start of the engine. It
+/// is for an engine that hangs as a whole: one test is given up by `runner.gd` after a minute, or the
+/// engine is ended by `watchdog.gd`. For all tests together there is no limit that a busy machine could
+/// meet.
+const TEST_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Programs that the tests in the engine run, and Debian's packages with them.
 const PEERS: [(&str, &str); 4] = [
@@ -110,15 +113,14 @@ fn test_results(output: &str) -> Counts {
 
 /// The tests inside the engine with what is staged, or those of them whose names contain `filter`.
 pub(crate) fn engine_tests(filter: Option<&str>) -> Result<Counts> {
-    engine_tests_in(&Engine::find()?, &workspace::godot_project(), filter, ENGINE_LIMIT)
+    engine_tests_in(&Engine::find()?, &workspace::godot_project(), filter)
 }
 
-/// The tests in a project, run by an engine within a time limit.
+/// The tests in a project, run by an engine.
 pub(crate) fn engine_tests_in(
     engine: &Engine,
     project: &Path,
     filter: Option<&str>,
-    limit: Duration,
 ) -> Result<Counts> {
     install_peers()?;
     // A folder for this run alone: another one at the same time makes its own.
@@ -129,10 +131,15 @@ pub(crate) fn engine_tests_in(
 
     let mut command = test_command(engine, project, pki.path(), &build::netsim()?)?;
     command.args(filter);
-    let how = Run { label: None, live: true, limit: Some(limit) };
-    let finished = process::run(&mut command, how)?;
+    let how = Run { label: None, live: true, limit: Some(TEST_LIMIT) };
+    let finished = process::run_in_steps(&mut command, how, ends_test)?;
     let Some(status) = finished.status else {
-        bail!("the engine did not finish within {} s and was ended", limit.as_secs());
+        let last = finished.stdout().lines().rev().find(|line| ends_test(line)).map(str::to_owned);
+        bail!(
+            "no test has ended for {} s, so the engine was ended; the last one was: {}",
+            TEST_LIMIT.as_secs(),
+            last.as_deref().unwrap_or("none")
+        );
     };
     let Some(counts) = engine_result(&finished.stdout()) else {
         bail!("the engine {} and printed no result", describe(status));
@@ -155,6 +162,11 @@ fn test_command(engine: &Engine, project: &Path, pki: &Path, netsim: &Path) -> R
         // by another program's help.
         .env("DTLS_TEST_ENGINE", engine.program());
     Ok(command)
+}
+
+/// Whether a line of the runner's is the result of a test.
+fn ends_test(line: &str) -> bool {
+    ["ok ", "FAIL "].iter().any(|result| line.starts_with(result))
 }
 
 /// The last line like `engine: 41 passed, 0 failed`.
@@ -193,6 +205,20 @@ mod tests {
         let expected = Counts { passed: 5, failed: 4 };
         assert_eq!(test_results(output), expected);
         assert_eq!(test_results("error: could not compile"), Counts::default());
+    }
+
+    #[test]
+    fn results_of_single_tests_are_the_runner_s() {
+        let runner = include_str!("../../../godot_project/tests/runner.gd");
+        let printed: Vec<&str> = runner
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("print(\"")?.split('"').next())
+            .collect();
+        let (ends, others): (Vec<&str>, Vec<&str>) =
+            printed.iter().partition(|line| ends_test(line));
+        assert_eq!(ends, ["ok    %s (%s)", "FAIL  %s (%s)"]);
+        assert!(!others.is_empty());
+        assert!(!ends_test("ERROR: okay"));
     }
 
     #[test]

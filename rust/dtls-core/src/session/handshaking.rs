@@ -417,7 +417,7 @@ impl Handshaking {
                 io.counters.add(Count::HandshakesCompleted, 1);
                 io.counters.add(Count::HandshakeMsec, u64::try_from(took).unwrap_or_default());
                 log::debug!(
-                    "handshake complete after {took} ms, {} retransmissions, {}",
+                    "handshake complete after {took} ms, retransmissions: {}, {}",
                     io.counters.get(Count::Retransmissions),
                     self.link.ssl().current_cipher().map_or("no cipher", |cipher| cipher.name()),
                 );

@@ -1,5 +1,5 @@
 //! Rules about the GDScript that the documents show: it stands in a script that the tests inside the
-//! engine run.
+//! engine run, its servers drop peers that are over, and no private key is where an export takes it along.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,9 @@ const FOLDERS: [&str; 3] =
 
 /// What the tests inside the engine begin with.
 const SUITES: &str = "godot_project/tests/suites/test_";
+
+/// The folder of a project that an export leaves out.
+const KEPT_OUT: &str = "res://dtls_certificates/";
 
 const FENCE: &str = "```";
 
@@ -28,6 +31,7 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
                 let what = format!("shows GDScript that is in no script of {}", FOLDERS.join(", "));
                 findings.push(Finding::new(page, line, what));
             }
+            findings.extend(bad_habits(&code, text).map(|what| Finding::new(page, line, what)));
         }
     }
     let code_that_is_run: String = run.values().map(|script| code(script) + "\n").collect();
@@ -45,6 +49,25 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What readers should not learn from `code`, which stands on `page`.
+fn bad_habits(code: &str, page: &str) -> impl Iterator<Item = &'static str> {
+    let keeps_all = code.contains(".take_connection(") && !code.contains(".erase(");
+    let never_ends = code.contains(".take_connection(") && !page.contains("idle_timeout");
+    let gives_key_away = code.lines().any(|line| {
+        line.contains("load(\"res://") && line.contains(".key\"") && !line.contains(KEPT_OUT)
+    });
+    [
+        (keeps_all, "takes connections and drops no peer that is over"),
+        (
+            never_ends,
+            "takes connections, and its page does not say how one ends whose player vanished",
+        ),
+        (gives_key_away, "loads a private key from where an export takes it along"),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, what)| is_so.then_some(what))
 }
 
 fn is_page(path: &str) -> bool {
@@ -206,6 +229,22 @@ mod tests {
             not_run,
         ];
         assert_eq!(found(&by_its_scene), []);
+    }
+
+    #[test]
+    fn bad_habits_are_found() {
+        let all = |code: &str, page: &str| bad_habits(code, page).collect::<Vec<_>>();
+        let takes = "var peer := dtls.take_connection(udp)\n";
+        let drops = format!("{takes}peers.erase(peer)\n");
+        assert_eq!(all(takes, "").len(), 2);
+        assert_eq!(all(takes, "idle_timeout").len(), 1);
+        assert_eq!(all(&drops, "").len(), 1);
+        assert_eq!(all(&drops, "idle_timeout"), <[&str; 0]>::default());
+        assert_eq!(all("dtls.setup(load(\"res://server.key\"), c)\n", "").len(), 1);
+        for good in ["res://dtls_certificates/server.key", "user://server.key", "res://server.crt"]
+        {
+            assert_eq!(all(&format!("load(\"{good}\")\n"), ""), <[&str; 0]>::default());
+        }
     }
 
     #[test]
