@@ -25,6 +25,8 @@ fn every_class_has_a_page() {
     let mut pages: BTreeMap<String, String> = BTreeMap::new();
     for xml in godot::docs::__gather_xml_docs() {
         let name = xml.split("<class name=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let brief = xml.split("<brief_description>").nth(1).unwrap_or_default();
+        assert!(!brief.trim_start().starts_with('<'), "{name:?} is described");
         pages.insert(name.expect("every page is one of a class").to_owned(), xml);
     }
     let names: Vec<&str> = pages.keys().map(String::as_str).collect();

@@ -51,11 +51,11 @@ macro_rules! define {
 macro_rules! define_with_base {
     (
         $name:ident, $base:ident, $init:ident,
-        $(#[$attribute:meta])* pub(crate) struct $struct:ident { $($fields:tt)* }
+        $(#[$($attribute:tt)*])* pub(crate) struct $struct:ident { $($fields:tt)* }
     ) => {
         #[derive(godot::register::GodotClass)]
         #[class(tool, $init, base = $base, rename = $name)]
-        $(#[$attribute])*
+        $(#[$($attribute)*])*
         pub(crate) struct $struct {
             base: godot::obj::Base<godot::classes::$base>,
             $($fields)*

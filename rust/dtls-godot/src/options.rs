@@ -21,7 +21,7 @@ class! { options,
 /// call, which returns an error and names the property when one cannot be used: nothing falls back to
 /// something weaker. To change something later, make that call again.
 ///
-/// It is a [Resource]: it can be edited in the Inspector and saved, and emits [signal Resource.changed]
+/// It is a [Resource]: it can be edited in the Inspector and saved, and emits [code]changed[/code]
 /// when a property is set. What is PEM text is saved with it;
 /// keys and certificates that are resources have to be files, since the engine saves an object without
 /// a [member Resource.resource_path] empty.
