@@ -187,6 +187,7 @@ pub(crate) struct DtlsOptions {
     /// number, which is the default, since all players of a household, a school or a mobile operator may
     /// have the same address. A client leaves it at 0.
     #[export(range = (0.0, 65536.0, 1.0, or_greater))]
+    #[var(set)]
     #[init(val = Self::DEFAULT_MAX_PEERS_PER_PREFIX)]
     pub(crate) max_peers_per_prefix: i64,
     /// IP addresses that stand for many clients of a server, such as that of a load balancer. Each client
@@ -194,6 +195,7 @@ pub(crate) struct DtlsOptions {
     /// [member max_peers_per_prefix]. They are whole addresses, such as [code]"192.0.2.1"[/code] or
     /// [code]"2001:db8::1"[/code], without a port; a client leaves the list empty.
     #[export]
+    #[var(set)]
     pub(crate) exempt_addresses: PackedStringArray,
 
     /// Whether connections may go on with the session of an earlier one, which takes a fraction of the
@@ -276,6 +278,8 @@ with_setters! {
         set_handshake_timeout(handshake_timeout: f64);
         set_idle_timeout(idle_timeout: f64);
         set_max_pending_handshakes(max_pending_handshakes: i64);
+        set_max_peers_per_prefix(max_peers_per_prefix: i64);
+        set_exempt_addresses(exempt_addresses: PackedStringArray);
         set_session_resumption(session_resumption: bool);
         set_ticket_keys(ticket_keys: Array<PackedByteArray>);
         set_key_log_path(key_log_path: GString);
