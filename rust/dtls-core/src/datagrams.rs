@@ -34,6 +34,12 @@ impl Datagrams {
         again.iter().for_each(|datagram| self.push(datagram));
     }
 
+    /// Forgets all but the first `count` datagrams.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.ends.truncate(count);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or_default());
+    }
+
     /// Bytes of the datagram that was added last; 0 without one.
     pub(crate) fn last_len(&self) -> usize {
         match self.ends.as_slice() {
@@ -84,6 +90,11 @@ mod tests {
         datagrams.repeat_from(1);
         let listed: Vec<&[u8]> = datagrams.iter().collect();
         assert_eq!(listed, [b"one".as_slice(), b"", b"three!", b"", b"three!"]);
+        datagrams.truncate(2);
+        let listed: Vec<&[u8]> = datagrams.iter().collect();
+        assert_eq!(listed, [b"one".as_slice(), b""]);
+        datagrams.push(b"more");
+        assert_eq!(datagrams.last_len(), 4);
         datagrams.clear();
         assert_eq!(datagrams.last_len(), 0);
         assert!(datagrams.is_empty());

@@ -30,6 +30,7 @@ mod error;
 mod failure;
 mod ffi;
 mod issue;
+mod jitter;
 mod key_log;
 mod named;
 mod peer_name;
@@ -60,6 +61,7 @@ pub use ffi::use_mimalloc;
 pub use issue::{
     Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
 };
+pub use jitter::seed_retransmissions;
 pub use key_log::KeyLog;
 pub use peer_name::PeerName;
 pub use pins::Pins;

@@ -84,6 +84,12 @@ pub(crate) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
 }
 
 impl Record<'_> {
+    fn is_client_hello(&self) -> bool {
+        self.number.epoch() == 0
+            && self.content == HANDSHAKE
+            && self.body.first() == Some(&CLIENT_HELLO)
+    }
+
     /// Whether OpenSSL may see it: anything encrypted, and what is plain if it keeps to the limits.
     fn is_acceptable(&self, least_encrypted: usize) -> bool {
         if self.number.epoch() != 0 {
@@ -145,6 +151,12 @@ pub(crate) fn last_number(datagram: &[u8]) -> Option<Number> {
     records(datagram).last().map(|record| record.number)
 }
 
+/// The largest message number of the ClientHellos in `datagram`, which was written here.
+pub(crate) fn newest_hello(datagram: &[u8]) -> Option<u16> {
+    let hellos = records(datagram).filter(Record::is_client_hello);
+    hellos.filter_map(|record| message_number(&record)).max()
+}
+
 /// The sequence number of the first record of `datagram`.
 pub(crate) fn first_sequence(datagram: &[u8]) -> Option<u64> {
     split_record(datagram).map(|(record, _)| record.number.sequence())
@@ -180,7 +192,10 @@ pub(crate) fn number_from(mut datagram: &mut [u8], next: &mut u64) {
 
 /// The number of the handshake message that `datagram` starts with, if that is in the clear.
 pub(crate) fn first_message_number(datagram: &[u8]) -> Option<u16> {
-    let (record, _) = split_record(datagram)?;
+    message_number(&split_record(datagram)?.0)
+}
+
+fn message_number(record: &Record<'_>) -> Option<u16> {
     let plain = record.number.epoch() == 0 && record.content == HANDSHAKE;
     let bytes = record.body.get(4..6).filter(|_| plain)?;
     Some(u16::from_be_bytes(bytes.try_into().ok()?))
@@ -240,11 +255,7 @@ pub(crate) fn client_random(datagram: &[u8]) -> Option<[u8; 32]> {
 
 /// Whether `datagram` starts with a ClientHello, the only thing that a listening server looks at.
 pub(crate) fn is_client_hello(datagram: &[u8]) -> bool {
-    split_record(datagram).is_some_and(|(record, _)| {
-        record.number.epoch() == 0
-            && record.content == HANDSHAKE
-            && record.body.first() == Some(&CLIENT_HELLO)
-    })
+    split_record(datagram).is_some_and(|(record, _)| record.is_client_hello())
 }
 
 #[cfg(test)]

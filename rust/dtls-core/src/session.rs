@@ -432,7 +432,7 @@ impl Io {
         State::Failed(failure)
     }
 
-    fn note_retransmission(&mut self, again: bool) {
-        self.counters.add(Count::Retransmissions, u64::from(again));
+    fn note_retransmissions(&mut self, flights: u64) {
+        self.counters.add(Count::Retransmissions, flights);
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use dtls_core::{ClientVerification, Limits};
 use netsim::{Burst, Conditions, Direction, Link};
-use support::pki;
 use support::simulation::{Outcome, Setup, run};
+use support::{clock, pki};
 use test_pki::{Authority, Issued, Profile, Usage};
 
 /// How long a handshake may take.
@@ -152,6 +152,7 @@ fn all_seeds(name: &'static str, setup: &Setup, conditions: Conditions) -> Hands
     }
     for seed in seeds {
         let _named = Seed(seed);
+        clock::seed(seed);
         match run(setup, Link::new(seed, conditions), alone) {
             Ok(Outcome::Connected { took: one, .. }) => took.push(one),
             Ok(Outcome::TimedOut) => timed_out.push(seed),

@@ -97,7 +97,7 @@ fn handshakes_are_timed_and_repetitions_counted() {
     link.run();
     link.assert_connected();
     for stats in [link.client.stats(), link.server.session().stats()] {
-        assert_eq!(stats[Count::HandshakeMsec], 400);
+        assert!((300..=400).contains(&stats[Count::HandshakeMsec]));
         assert_eq!(stats[Count::Retransmissions], 1);
     }
 }

@@ -9,6 +9,12 @@ use crate::record;
 /// split packets.
 pub const MAX_PACKET: usize = 16 * 1024;
 
+/// What a handshake takes at worst where 30 % of the datagrams are lost each way (17 s), and some.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// By then a client has sent its ClientHello a dozen times. Nobody who waits for a game wants to wait
+/// longer to be told that there is no server.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What a connection may take in bytes and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
@@ -36,7 +42,9 @@ impl Limits {
         Ok(Self { mtu, ..self })
     }
 
-    /// Sets how long a handshake may take.
+    /// Sets how long a handshake may take. A client that hears nothing at all from the server gives up
+    /// after 10 s, or after this time if it is shorter; one that may take longer than the default of 30 s
+    /// is also given all of it while nothing is heard.
     ///
     /// # Errors
     /// When it is not within [`Limits::HANDSHAKE_TIMEOUT`].
@@ -60,6 +68,15 @@ impl Limits {
         self.handshake_timeout
     }
 
+    /// How long a client waits for anything at all.
+    pub(crate) fn first_answer_timeout(&self) -> Duration {
+        if self.handshake_timeout > HANDSHAKE_TIMEOUT {
+            self.handshake_timeout
+        } else {
+            self.handshake_timeout.min(FIRST_ANSWER_TIMEOUT)
+        }
+    }
+
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         self.idle_timeout
     }
@@ -74,7 +91,7 @@ impl Default for Limits {
     /// 1,200 bytes pass every path that games are played over, IPv6 tunnels included (RFC 9000 section
     /// 14 builds on the same figure). Handshakes have 30 s, connections all the time of the world.
     fn default() -> Self {
-        Self { mtu: 1200, handshake_timeout: Duration::from_secs(30), idle_timeout: None }
+        Self { mtu: 1200, handshake_timeout: HANDSHAKE_TIMEOUT, idle_timeout: None }
     }
 }
 

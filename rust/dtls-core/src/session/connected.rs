@@ -87,7 +87,7 @@ impl Connected {
                 }
             }
             let answered = io.outgoing.iter().nth(sent).is_some_and(record::starts_flight);
-            io.note_retransmission(answered);
+            io.note_retransmissions(answered.into());
             self.note_dropped(datagram.unwrap_or_default(), delivered, answered, &io.counters);
             State::Connected(self)
         })

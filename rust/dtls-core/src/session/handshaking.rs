@@ -73,6 +73,8 @@ fn client_link(config: &ClientConfig, now: Instant) -> Result<Link, ErrorStack> 
     if let Some(kept) = &config.kept {
         kept.offer(ssl, now);
     }
+    // It is the one who begins: nobody can be made its victim.
+    link.allow_copies(true);
     Ok(link)
 }
 
@@ -82,6 +84,7 @@ impl Handshaking {
         let link = client_link(config, now)?;
         let expectation = Expectation::Server(Arc::clone(&config.settings));
         let mut handshaking = Self::new(link, expectation, config.limits, now);
+        handshaking.deadline = now + config.limits.first_answer_timeout();
         handshaking.again = Some(config.clone());
         handshaking.kept.clone_from(&config.kept);
         Ok(handshaking)
@@ -164,21 +167,24 @@ impl Handshaking {
             }
             self.begun = true;
             self.again = None;
+            self.deadline = self.started + self.limits.handshake_timeout();
+            // Before, all that is known is that someone has shown a cookie. Who has overheard it must
+            // not have the address that it is for flooded.
+            self.link.allow_copies(true);
             self.early |= record::has_encrypted_data(wanted);
             let numbered = own.insert(wanted.to_vec());
             record::number_from(numbered, &mut self.next_plain);
-            // OpenSSL looks at its timer whenever it reads: here it is counted.
-            match self.link.retransmit(&mut io.outgoing) {
-                Step::Done(again) => io.note_retransmission(again),
-                Step::Broken(stack) => return io.fail(Failure::from_openssl(&stack)),
-                Step::Waiting | Step::Closed => {}
-            }
         }
-        let before = io.outgoing.len();
+        let written = (io.outgoing.len(), self.link.last_written(), self.link.newest_hello());
         let step = self.link.handshake(own.as_deref(), &mut io.outgoing);
-        // OpenSSL takes a HelloVerifyRequest behind the ServerHello too, and begins anew.
-        let says_hello = io.outgoing.iter().skip(before).any(record::is_client_hello);
-        if says_hello && self.link.has_server_random() {
+        io.note_retransmissions(self.link.take_retransmissions());
+        // OpenSSL takes a HelloVerifyRequest behind the ServerHello too, and begins anew. Its own
+        // ClientHello once more is no new beginning: it looks at its timer whenever it reads.
+        let (datagrams, last, hello) = written;
+        if self.link.newest_hello() > hello && self.link.has_server_random() {
+            // A server that heard the rest would be connected to nobody.
+            io.outgoing.truncate(datagrams);
+            self.link.take_back(last);
             self.link.cancel(&mut io.outgoing);
             let what = "a HelloVerifyRequest after ServerHello";
             return io.fail(Failure::Protocol(what.to_owned()));
@@ -187,6 +193,7 @@ impl Handshaking {
             Step::Done(()) => self.finish(now, io),
             Step::Waiting => self.wait(now),
             Step::Closed => io.fail(Failure::ClosedEarly),
+            Step::Broken(stack) if Failure::is_timeout(&stack) => io.fail(self.timeout(now, io)),
             Step::Broken(stack) => {
                 let ssl = self.link.ssl();
                 let refused = verification::refusal(ssl).cloned();
@@ -218,7 +225,7 @@ impl Handshaking {
     fn wait(mut self: Box<Self>, now: Instant) -> State {
         self.retransmit_at = self.link.time_to_retransmission().map(|left| now + left);
         if self.again.is_some() && self.link.is_exhausted() {
-            self.retransmit_at = Some(now + START_OVER);
+            self.retransmit_at = Some(now + self.link.spread(START_OVER));
         }
         State::Handshaking(self)
     }
@@ -229,15 +236,8 @@ impl Handshaking {
             return io.fail(Failure::TooManyPending);
         }
         if now >= self.deadline {
-            let after = now.saturating_duration_since(self.started);
-            let retransmissions = io.counters.get(Count::Retransmissions);
-            let failure = if psk::is_used(self.link.ssl()) {
-                Failure::PskNotProved { after }
-            } else {
-                Failure::TimedOut { after, retransmissions }
-            };
             self.link.cancel(&mut io.outgoing);
-            return io.fail(failure);
+            return io.fail(self.timeout(now, io));
         }
         if self.link.is_exhausted()
             && let Some(config) = self.again.take()
@@ -246,21 +246,31 @@ impl Handshaking {
                 Ok(link) => self.link = link,
                 Err(stack) => return io.fail(Failure::from_openssl(&stack)),
             }
-            io.note_retransmission(true);
+            io.note_retransmissions(1);
             let mut state = self.step(None, now, io);
             if let State::Handshaking(state) = &mut state {
                 state.again = Some(config);
             }
             return state;
         }
-        match self.link.retransmit(&mut io.outgoing) {
-            Step::Done(again) => {
-                io.note_retransmission(again);
-                self.wait(now)
-            }
-            Step::Waiting => self.wait(now),
+        let step = self.link.retransmit(&mut io.outgoing);
+        io.note_retransmissions(self.link.take_retransmissions());
+        match step {
+            Step::Done(()) | Step::Waiting => self.wait(now),
             Step::Closed => io.fail(Failure::ClosedEarly),
+            Step::Broken(stack) if Failure::is_timeout(&stack) => io.fail(self.timeout(now, io)),
             Step::Broken(stack) => io.fail(Failure::from_openssl(&stack)),
+        }
+    }
+
+    /// What it is called when the time is over.
+    fn timeout(&self, now: Instant, io: &Io) -> Failure {
+        let after = now.saturating_duration_since(self.started);
+        if psk::is_used(self.link.ssl()) {
+            Failure::PskNotProved { after }
+        } else {
+            let retransmissions = io.counters.get(Count::Retransmissions);
+            Failure::TimedOut { after, retransmissions }
         }
     }
 
