@@ -63,7 +63,7 @@ pub use issue::{
 };
 pub use jitter::seed_retransmissions;
 pub use key_log::KeyLog;
-pub use peer_name::PeerName;
+pub use peer_name::{DnsName, PeerName};
 pub use pins::Pins;
 pub use psk::{Psk, PskKeys};
 pub use revocation::RevocationLists;

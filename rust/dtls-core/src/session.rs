@@ -73,6 +73,9 @@ pub enum SendError {
     /// DTLS does not split packets.
     #[error("a packet may have at most {MAX_PACKET} bytes")]
     TooLarge,
+    /// Nobody has taken what is to be sent, by [`Session::transmit`].
+    #[error("too much waits to be sent")]
+    QueueFull,
 }
 
 /// One DTLS connection, of either side.
@@ -122,6 +125,8 @@ struct Io {
     outgoing: Datagrams,
     received: VecDeque<Vec<u8>>,
     received_bytes: usize,
+    /// Whether the queue has been full since the last datagram, so that others may wait outside.
+    left_waiting: bool,
     counters: Account,
 }
 
@@ -157,7 +162,16 @@ impl Session {
         let (limits, counters) = (door.config.limits, door.lobby.ledger.open());
         let random = record::client_random(hello);
         let origin = Origin::Server(Entrance { door, peer, random });
-        Self::start(handshaking, limits, origin, counters, now)
+        let mut session = Self::start(handshaking, limits, origin, counters, now);
+        // A ClientHello may come in several fragments. OpenSSL has read the first record.
+        let rest = record::behind_first(hello);
+        if !rest.is_empty() {
+            session.advance(|state, io| match state {
+                State::Handshaking(state) => state.go_on(rest, now, io),
+                over => over,
+            });
+        }
+        session
     }
 
     fn start(
@@ -199,7 +213,8 @@ impl Session {
         }
     }
 
-    /// Handles one datagram from the peer. What is not DTLS is dropped.
+    /// Handles one datagram from the peer. What is not DTLS is dropped, and so are its packets while
+    /// [`Session::is_full`].
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
         let least_encrypted = match &self.state {
             State::Handshaking(state) => state.least_encrypted(),
@@ -207,6 +222,7 @@ impl Session {
             State::Closed(_) | State::Failed(_) => return,
         };
         self.io.counters.received(datagram.len());
+        self.io.left_waiting = self.io.is_full();
         let acceptable = record::acceptable(datagram, least_encrypted);
         if acceptable.len() < datagram.len().max(1) {
             self.io.counters.dropped(Dropped::Malformed);
@@ -259,7 +275,7 @@ impl Session {
         if self.next_timeout().is_some_and(|due| due <= now) {
             self.advance(|state, io| match state {
                 State::Handshaking(state) => state.handle_timeout(now, io),
-                State::Connected(state) => state.handle_timeout(io),
+                State::Connected(state) => state.handle_timeout(now, io),
                 over => over,
             });
         }
@@ -269,6 +285,8 @@ impl Session {
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Handshaking(state) => Some(state.next_timeout()),
+            // Nobody is silent who may be waiting to be heard.
+            State::Connected(_) if self.io.is_full() => None,
             State::Connected(state) => state.next_timeout(),
             State::Closed(_) | State::Failed(_) => None,
         }
@@ -286,13 +304,14 @@ impl Session {
             send(datagram);
         }
         self.io.outgoing.clear();
+        self.io.note_refused();
     }
 
     /// Encrypts one packet of the application, of at most [`MAX_PACKET`] bytes. An empty one is not
     /// sent: DTLS has no way to tell it from none.
     ///
     /// # Errors
-    /// When there is no connection, or the packet is too large.
+    /// When there is no connection, the packet is too large, or 1 MiB waits to be sent.
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let State::Connected(state) = &mut self.state else {
             return Err(SendError::NotConnected);
@@ -302,6 +321,10 @@ impl Session {
         }
         if payload.is_empty() {
             return Ok(());
+        }
+        if self.io.outgoing.is_full() {
+            self.io.counters.dropped(Dropped::SendQueueFull);
+            return Err(SendError::QueueFull);
         }
         match state.link.write(payload, &mut self.io.outgoing) {
             Step::Done(()) => {
@@ -329,7 +352,7 @@ impl Session {
 
     /// Whether so much waits for the application that datagrams should be left where they are.
     pub fn is_full(&self) -> bool {
-        self.io.received_bytes >= RECEIVE_QUEUE
+        self.io.is_full()
     }
 
     /// Whether it goes on with the session of an earlier connection, so that certificates were not
@@ -400,6 +423,7 @@ impl Session {
         // What stands here while it runs is seen by no one.
         let state = mem::replace(&mut self.state, State::Closed(Ending::Closed));
         self.state = transition(state, &mut self.io);
+        self.io.note_refused();
         self.io.counters.connected(matches!(self.state, State::Connected(_)));
         if let (State::Failed(_), Origin::Client(Some(kept))) = (&self.state, &self.origin) {
             kept.forget();
@@ -414,10 +438,22 @@ impl std::fmt::Debug for Session {
 }
 
 impl Io {
+    fn is_full(&self) -> bool {
+        self.received_bytes >= RECEIVE_QUEUE
+    }
+
     fn push_received(&mut self, packet: Vec<u8>) {
         self.counters.add(Count::PacketsReceived, 1);
         self.received_bytes += packet.len() + PER_PACKET;
         self.received.push_back(packet);
+        self.left_waiting |= self.is_full();
+    }
+
+    /// Counts what was not kept to be sent.
+    fn note_refused(&mut self) {
+        for _ in 0..self.outgoing.take_refused() {
+            self.counters.dropped(Dropped::SendQueueFull);
+        }
     }
 
     fn pop_received(&mut self) -> Option<Vec<u8>> {

@@ -388,7 +388,8 @@ fn limits(options: &DtlsOptions) -> Result<Limits> {
     let handshake_timeout = seconds("handshake_timeout", options.handshake_timeout)?;
     let idle_timeout = seconds("idle_timeout", options.idle_timeout)?;
     limits = of("handshake_timeout", limits.with_handshake_timeout(handshake_timeout))?;
-    Ok(limits.with_idle_timeout((!idle_timeout.is_zero()).then_some(idle_timeout)))
+    let idle_timeout = (!idle_timeout.is_zero()).then_some(idle_timeout);
+    of("idle_timeout", limits.with_idle_timeout(idle_timeout))
 }
 
 fn strings(given: &PackedStringArray) -> Vec<String> {

@@ -31,6 +31,10 @@ impl Limits {
     pub const HANDSHAKE_TIMEOUT: std::ops::RangeInclusive<Duration> =
         Duration::from_secs(1)..=Duration::from_secs(300);
 
+    /// The shortest time of silence after which a connection can be over. A shorter one would end
+    /// connections in the middle of a game.
+    pub const LEAST_IDLE_TIMEOUT: Duration = Duration::from_millis(100);
+
     /// Sets the largest datagram of a handshake, in bytes of UDP payload.
     ///
     /// # Errors
@@ -56,8 +60,16 @@ impl Limits {
     }
 
     /// Sets after how long without a packet from the peer a connection is over; `None` for never.
-    pub fn with_idle_timeout(self, timeout: Option<Duration>) -> Self {
-        Self { idle_timeout: timeout, ..self }
+    ///
+    /// # Errors
+    /// When it is shorter than [`Limits::LEAST_IDLE_TIMEOUT`].
+    pub fn with_idle_timeout(self, timeout: Option<Duration>) -> Result<Self, ConfigError> {
+        match timeout {
+            Some(timeout) if timeout < Self::LEAST_IDLE_TIMEOUT => {
+                Err(ConfigError::BadIdleTimeout(timeout))
+            }
+            _ => Ok(Self { idle_timeout: timeout, ..self }),
+        }
     }
 
     pub(crate) fn mtu(&self) -> u32 {
@@ -97,3 +109,21 @@ impl Default for Limits {
 
 /// Bytes that encryption adds to a packet with AES-GCM: record header, explicit nonce, tag.
 const OVERHEAD: usize = record::HEADER + 8 + 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_cannot_work_cannot_be_made() {
+        let limits = Limits::default();
+        for idle in [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(99)] {
+            let refused = limits.with_idle_timeout(Some(idle));
+            assert_eq!(refused, Err(ConfigError::BadIdleTimeout(idle)));
+        }
+        for idle in [None, Some(Limits::LEAST_IDLE_TIMEOUT), Some(Duration::MAX)] {
+            let limits = limits.with_idle_timeout(idle).expect("a time");
+            assert_eq!(limits.idle_timeout(), idle);
+        }
+    }
+}

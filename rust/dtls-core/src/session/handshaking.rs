@@ -18,9 +18,9 @@ use crate::{psk, record, verification};
 use super::connected::Connected;
 use super::{Ending, Io, State};
 
-/// Datagrams with an encrypted record that a handshake takes in, of the handshake itself and as many
-/// others. OpenSSL keeps such a datagram, in a buffer of 17 KB, until it has the keys, and would keep a
-/// hundred. They are counted apart so that packets which overtake a lost Finished do not keep its
+/// Encrypted records that a handshake takes in before it has the keys, of the handshake itself and as
+/// many others. OpenSSL keeps them until then (4.0 no more than 16; versions before 4.0.2 a hundred, in
+/// 17 KB each). They are counted apart so that packets which overtake a lost Finished do not keep its
 /// repetition out.
 const MOST_ENCRYPTED: u32 = 16;
 
@@ -55,9 +55,9 @@ pub(super) struct Handshaking {
     held_back: bool,
     /// Whether something encrypted came that is not of the handshake.
     early: bool,
-    /// Datagrams whose first encrypted record was of the handshake.
+    /// Encrypted records of the handshake that came before the keys.
     encrypted_handshake: u32,
-    /// Datagrams whose first encrypted record was another one.
+    /// Other encrypted records that did.
     encrypted_other: u32,
 }
 
@@ -209,17 +209,32 @@ impl Handshaking {
             io.counters.dropped(Dropped::Unexpected);
             return &[];
         }
-        let count = match record::first_encrypted(datagram) {
-            None => return datagram,
-            Some(true) => &mut self.encrypted_handshake,
-            Some(false) => &mut self.encrypted_other,
-        };
-        *count += 1;
-        if *count <= MOST_ENCRYPTED || self.link.has_keys() {
-            return datagram;
+        let has_keys = self.link.has_keys();
+        let (handshake, other) = (&mut self.encrypted_handshake, &mut self.encrypted_other);
+        let wanted = record::take_while(datagram, |record| match record.number.epoch() {
+            0 => true,
+            // There is no epoch behind the first keys. OpenSSL would keep it for later.
+            epoch if has_keys => epoch == 1,
+            _ => {
+                let count = if record.is_handshake() { &mut *handshake } else { &mut *other };
+                *count = count.saturating_add(1);
+                *count <= MOST_ENCRYPTED
+            }
+        });
+        if wanted.len() < datagram.len() {
+            io.counters.dropped(Dropped::TooEarly);
         }
-        io.counters.dropped(Dropped::TooEarly);
-        record::plain_part(datagram)
+        wanted
+    }
+
+    /// Goes on with what stood behind the ClientHello in its datagram, such as the rest of it.
+    pub(super) fn go_on(self: Box<Self>, rest: &[u8], now: Instant, io: &mut Io) -> State {
+        let mut state = self.step(Some(rest), now, io);
+        if let State::Handshaking(state) = &mut state {
+            // It is one datagram, so its client has been heard once.
+            state.link.allow_copies(false);
+        }
+        state
     }
 
     fn wait(mut self: Box<Self>, now: Instant) -> State {
