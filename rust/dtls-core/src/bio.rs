@@ -21,13 +21,12 @@ use openssl::ssl::{Ssl, SslContextRef, SslRef};
 use openssl_sys as sys;
 
 use crate::datagrams::Datagrams;
+use crate::jitter::Jitter;
 use crate::{ffi, record};
 
 /// Payload, in bytes, of a datagram that every IPv4 path carries (576 less 28 of IP and UDP header).
-/// A handshake whose flight was lost twice goes on with datagrams of this size.
+/// OpenSSL goes on with datagrams of this size once a flight has timed out three times.
 const FALLBACK_MTU: u32 = 548;
-/// How often a flight is lost before its datagrams are made smaller.
-const TIMEOUTS_BEFORE_FALLBACK: u32 = 2;
 
 /// How often a flight is lost before it goes out in two copies. OpenSSL has no more than twelve tries;
 /// the peer drops the copy as a replay.
@@ -45,12 +44,49 @@ struct BioState {
     mtu: u32,
     /// Whether a flight awaits its answer.
     timer_armed: bool,
-    /// How often the flight that awaits its answer has timed out.
+    /// How often the flight that awaits its answer has timed out, whichever call noticed it: OpenSSL
+    /// looks at its timer whenever it reads, too.
     timeouts: u32,
+    /// The flights that went out again and have not been asked for by [`Link::take_retransmissions`].
+    retransmissions: u64,
+    /// While a flight goes out again: how many datagrams there were before it.
+    repeating: Option<usize>,
+    /// Whether a flight that is lost often may go out in two copies.
+    copies: bool,
+    /// Spreads the waits.
+    jitter: Jitter,
+    /// The message number of the newest ClientHello that was written.
+    newest_hello: Option<u16>,
     /// What is added to the numbers of plaintext records.
     renumber: u64,
     /// The number of the last record that was written.
     last_written: Option<record::Number>,
+}
+
+impl BioState {
+    /// A flight has timed out and is about to be written again.
+    fn begin_repetition(&mut self) {
+        self.end_repetition();
+        self.timeouts += 1;
+        self.retransmissions += 1;
+        // SAFETY: lent for the call that is running, whose lender does not touch it before the end.
+        self.repeating = self.outgoing.map(|outgoing| unsafe { outgoing.as_ref() }.len());
+        // What was written before in this call has nothing to do with it.
+        self.before = self.repeating.unwrap_or(self.before);
+    }
+
+    /// Whatever is written from here on is not of the flight that went out again.
+    fn end_repetition(&mut self) {
+        let (Some(first), Some(mut outgoing)) = (self.repeating.take(), self.outgoing) else {
+            return;
+        };
+        // SAFETY: as above.
+        let outgoing = unsafe { outgoing.as_mut() };
+        if self.copies && self.timeouts > TIMEOUTS_BEFORE_COPIES {
+            outgoing.repeat_from(first);
+        }
+        self.before = outgoing.len();
+    }
 }
 
 /// What one call into OpenSSL came to.
@@ -92,6 +128,11 @@ impl Link {
             mtu,
             timer_armed: false,
             timeouts: 0,
+            retransmissions: 0,
+            repeating: None,
+            copies: false,
+            jitter: Jitter::new(),
+            newest_hello: None,
             renumber: 0,
             last_written: None,
         });
@@ -148,9 +189,12 @@ impl Link {
         let lent = Lent(self.state);
         let result = call(&mut self.ssl);
         // SAFETY: as above; the call is over.
-        if unsafe { lent.0.as_ref() }.incoming.is_none() {
+        let state = unsafe { self.state.as_mut() };
+        state.end_repetition();
+        if state.incoming.is_none() {
             *incoming = None;
         }
+        drop(lent);
         result
     }
 
@@ -189,14 +233,50 @@ impl Link {
     /// (openssl#32063): the client would drop it as a replay.
     pub(crate) fn answer_as(&mut self, datagram: &[u8]) {
         let number = record::first_sequence(datagram).unwrap_or(1);
+        self.state().renumber = number.saturating_sub(1);
+    }
+
+    /// What the BIO can see, between two calls. It takes `&mut self`, so that nothing that a shared
+    /// `Link` has leads there.
+    fn state(&mut self) -> &mut BioState {
         // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
-        unsafe { self.state.as_mut() }.renumber = number.saturating_sub(1);
+        unsafe { self.state.as_mut() }
     }
 
     /// Whether OpenSSL will not repeat this flight any more.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
-        unsafe { self.state.as_ref() }.timeouts >= ffi::MOST_TIMEOUTS
+    pub(crate) fn is_exhausted(&mut self) -> bool {
+        self.state().timeouts >= ffi::MOST_TIMEOUTS
+    }
+
+    /// How many flights went out again since this was asked last, in whatever call.
+    pub(crate) fn take_retransmissions(&mut self) -> u64 {
+        std::mem::take(&mut self.state().retransmissions)
+    }
+
+    /// Says whether a flight that is lost often may go out in two copies.
+    pub(crate) fn allow_copies(&mut self, allowed: bool) {
+        self.state().copies = allowed;
+    }
+
+    /// A wait of at most `longest`, shorter by a random part as those of the flights are.
+    pub(crate) fn spread(&mut self, longest: Duration) -> Duration {
+        longest - longest / 4 * u32::from(self.state().jitter.next()) / u32::from(u16::MAX)
+    }
+
+    /// The message number of the newest ClientHello that was written. One that is repeated keeps its
+    /// number, one that answers a HelloVerifyRequest has the next.
+    pub(crate) fn newest_hello(&mut self) -> Option<u16> {
+        self.state().newest_hello
+    }
+
+    /// The number of the last record that was written.
+    pub(crate) fn last_written(&mut self) -> Option<record::Number> {
+        self.state().last_written
+    }
+
+    /// Forgets that anything was written behind the record `last`, since it has not been sent.
+    pub(crate) fn take_back(&mut self, last: Option<record::Number>) {
+        self.state().last_written = last;
     }
 
     /// Whether a ServerHello was written or taken in.
@@ -239,9 +319,7 @@ impl Link {
     /// handshake, so the alert is written here; once this side has begun to encrypt it cannot be, and
     /// the peer finds out by itself.
     pub(crate) fn cancel(&mut self, outgoing: &mut Datagrams) {
-        // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
-        let last = unsafe { self.state.as_ref() }.last_written;
-        if let Some(alert) = last.and_then(record::plaintext_cancel) {
+        if let Some(alert) = self.last_written().and_then(record::plaintext_cancel) {
             outgoing.push(&alert);
         }
     }
@@ -249,40 +327,23 @@ impl Link {
     /// Time until [`Link::retransmit`] has something to do; `None` when no answer is awaited, and
     /// when OpenSSL will not send that flight again.
     pub(crate) fn time_to_retransmission(&mut self) -> Option<Duration> {
-        // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
-        let state = unsafe { self.state.as_ref() };
+        let state = self.state();
         if !state.timer_armed || state.timeouts >= ffi::MOST_TIMEOUTS {
             return None;
         }
         ffi::time_to_retransmission(&mut self.ssl)
     }
 
-    /// Writes the last flight again if its answer is overdue, and tells whether it did.
+    /// Writes the last flight again if its answer is overdue.
     ///
     /// OpenSSL fails a handshake at its 13th timeout of one flight; it is not asked to: how long a
     /// handshake may take is for the caller to decide.
-    pub(crate) fn retransmit(&mut self, outgoing: &mut Datagrams) -> Step<bool> {
+    pub(crate) fn retransmit(&mut self, outgoing: &mut Datagrams) -> Step<()> {
         if self.time_to_retransmission() != Some(Duration::ZERO) {
-            return Step::Done(false);
+            return Step::Done(());
         }
-        // SAFETY: the state lives as long as `self.ssl`, and no call into OpenSSL is running.
-        let state = unsafe { self.state.as_mut() };
-        if state.timeouts == TIMEOUTS_BEFORE_FALLBACK && state.mtu > FALLBACK_MTU {
-            state.mtu = FALLBACK_MTU;
-            // OpenSSL's own fallback is off with SSL_OP_NO_QUERY_MTU.
-            if let Err(error) = self.ssl.set_mtu(FALLBACK_MTU) {
-                return Step::Broken(error);
-            }
-        }
-        let twice = state.timeouts >= TIMEOUTS_BEFORE_COPIES;
-        let before = outgoing.len();
-        let timer = self.lend(&mut None, outgoing, ffi::handle_timeout);
-        if twice {
-            outgoing.repeat_from(before);
-        }
-        match timer {
-            ffi::Timer::Waiting => Step::Done(false),
-            ffi::Timer::Retransmitted => Step::Done(true),
+        match self.lend(&mut None, outgoing, ffi::handle_timeout) {
+            ffi::Timer::Waiting | ffi::Timer::Retransmitted => Step::Done(()),
             ffi::Timer::Exhausted => Step::Broken(ErrorStack::get()),
         }
     }
@@ -358,8 +419,13 @@ unsafe extern "C" fn next_wait(ssl: *mut sys::SSL, previous: c_uint) -> c_uint {
         let Some(state) = (unsafe { state(sys::SSL_get_rbio(ssl)) }) else {
             return ffi::LONGEST_RETRANSMISSION;
         };
-        state.timeouts = if previous == 0 { 0 } else { state.timeouts + 1 };
-        ffi::wait_after(previous, state.timeouts)
+        if previous == 0 {
+            state.end_repetition();
+            state.timeouts = 0;
+        } else {
+            state.begin_repetition();
+        }
+        ffi::wait_after(state.timeouts, state.jitter.next())
     })
 }
 
@@ -385,6 +451,7 @@ unsafe extern "C" fn write(bio: *mut sys::BIO, data: *const c_char, length: c_in
                     record::renumber(datagram.to_mut(), state.renumber);
                 }
                 state.last_written = record::last_number(&datagram);
+                state.newest_hello = state.newest_hello.max(record::newest_hello(&datagram));
                 let outgoing = outgoing.as_mut();
                 // OpenSSL repeats a flight with one datagram for each message. Fewer datagrams are
                 // lost less often.
@@ -468,7 +535,11 @@ unsafe extern "C" fn ctrl(
             }
             // The MTU is one of UDP payload already.
             BIO_CTRL_DGRAM_GET_MTU_OVERHEAD | BIO_CTRL_DGRAM_MTU_EXCEEDED => 0,
-            BIO_CTRL_DGRAM_GET_FALLBACK_MTU => c_long::from(FALLBACK_MTU.min(state.mtu)),
+            // OpenSSL asks for it when it makes the datagrams of a flight smaller.
+            BIO_CTRL_DGRAM_GET_FALLBACK_MTU => {
+                state.mtu = FALLBACK_MTU.min(state.mtu);
+                c_long::from(state.mtu)
+            }
             // The peer is known to whoever owns the socket, and cannot change.
             BIO_CTRL_DGRAM_GET_PEER => 0,
             BIO_CTRL_DGRAM_SET_PEER => 1,
@@ -477,6 +548,7 @@ unsafe extern "C" fn ctrl(
                 let at = unsafe { pointer.cast::<libc::timeval>().as_ref() };
                 state.timer_armed = at.is_some_and(|at| at.tv_sec != 0 || at.tv_usec != 0);
                 if !state.timer_armed {
+                    state.end_repetition();
                     state.timeouts = 0;
                 }
                 1

@@ -176,8 +176,8 @@ impl ServerConfig {
             let PeerName::Dns(name) = name else {
                 return Err(ConfigError::IdentityOfAddress(name.to_string()));
             };
-            if identities.named.insert(name.clone(), identity).is_some() {
-                return Err(ConfigError::IdentityTwice(name));
+            if identities.named.insert(name.clone().into(), identity).is_some() {
+                return Err(ConfigError::IdentityTwice(name.into()));
             }
         }
         self.with(|settings| {

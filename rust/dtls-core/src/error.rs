@@ -43,6 +43,9 @@ pub enum ConfigError {
     /// The handshake timeout is out of range.
     #[error("a handshake timeout of {} s is out of range; it can be 1 to 300 s", .0.as_secs_f32())]
     BadHandshakeTimeout(std::time::Duration),
+    /// The idle timeout is too short.
+    #[error("an idle timeout of {} s is too short; it can be 0.1 s or more", .0.as_secs_f32())]
+    BadIdleTimeout(std::time::Duration),
     /// A server that lets no one in.
     #[error("a limit of less than one pending handshake would let no client in")]
     NoPendingHandshakes,

@@ -174,6 +174,9 @@ pub enum Failure {
     },
 }
 
+/// ERR_LIB_SSL of OpenSSL's include/openssl/err.h.
+const SSL_LIBRARY: i32 = 20;
+
 impl Failure {
     /// What kind of failure it is.
     pub fn reason(&self) -> Reason {
@@ -200,10 +203,16 @@ impl Failure {
         }
     }
 
+    /// Whether OpenSSL has given a flight up, which it does when its clock is set forward by hours.
+    pub(crate) fn is_timeout(stack: &ErrorStack) -> bool {
+        const READ_TIMEOUT_EXPIRED: i32 = 312;
+        stack.errors().iter().any(|error| {
+            error.library_code() == SSL_LIBRARY && error.reason_code() == READ_TIMEOUT_EXPIRED
+        })
+    }
+
     /// What OpenSSL's error queue says.
     pub(crate) fn from_openssl(stack: &ErrorStack) -> Self {
-        // ERR_LIB_SSL of include/openssl/err.h.
-        const SSL_LIBRARY: i32 = 20;
         // Alerts are the reason codes from 1,000 on; the others from include/openssl/sslerr.h.
         const FIRST_ALERT: i32 = 1000;
         const NO_SUITABLE_SIGNATURE_ALGORITHM: i32 = 118;

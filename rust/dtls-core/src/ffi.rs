@@ -249,15 +249,18 @@ pub(crate) fn set_timer_callback(ssl: &mut SslRef, callback: TimerCallback) {
     unsafe { DTLS_set_timer_cb(ssl.as_ptr(), Some(callback)) }
 }
 
-/// The wait, in microseconds, before a flight that was repeated so many times goes out once more.
-/// `previous` is the wait before.
-pub(crate) fn wait_after(previous: c_uint, timeouts: u32) -> c_uint {
-    match timeouts {
-        0 => FIRST_RETRANSMISSION,
-        1..MOST_TIMEOUTS => previous.saturating_add(previous / 2).min(LONGEST_RETRANSMISSION),
+/// The wait, in microseconds, before a flight that has timed out so often goes out once more: 400 ms,
+/// then half as much again each time, up to 2 s. `random` takes up to a quarter off, so that clients
+/// which begin in the same moment do not go on in step.
+pub(crate) fn wait_after(timeouts: u32, random: u16) -> c_uint {
+    if timeouts >= MOST_TIMEOUTS {
         // OpenSSL looks at its timer whenever it reads, and fails at the next timeout.
-        _ => NEVER,
+        return NEVER;
     }
+    let longer = |wait: c_uint, _| (wait + wait / 2).min(LONGEST_RETRANSMISSION);
+    let longest = (0..timeouts).fold(FIRST_RETRANSMISSION, longer);
+    // 16 bits of each would be too many for the product.
+    longest - (longest / 4 / 16) * c_uint::from(random >> 4) / (1 << 8)
 }
 
 /// Time until the flight that was sent last has to go out again; `None` when no answer is awaited.

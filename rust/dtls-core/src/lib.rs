@@ -30,6 +30,7 @@ mod error;
 mod failure;
 mod ffi;
 mod issue;
+mod jitter;
 mod key_log;
 mod keyed;
 mod named;
@@ -63,9 +64,10 @@ pub use ffi::use_mimalloc;
 pub use issue::{
     Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
 };
+pub use jitter::seed_retransmissions;
 pub use key_log::KeyLog;
 pub use keyed::keyed_digest;
-pub use peer_name::PeerName;
+pub use peer_name::{DnsName, PeerName};
 pub use pins::Pins;
 pub use psk::{Psk, PskKeys};
 pub use revocation::RevocationLists;

@@ -20,9 +20,27 @@ const MOST_NAMES_SHOWN: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PeerName {
     /// Matched against the DNS names of the certificate (RFC 6125), and sent to the server as SNI.
-    Dns(String),
+    Dns(DnsName),
     /// Matched against the IP addresses of the certificate. Never sent (RFC 6066 section 3).
     Ip(IpAddr),
+}
+
+/// A host name that was read by [`PeerName::parse`], in small letters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DnsName(String);
+
+impl std::ops::Deref for DnsName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<DnsName> for String {
+    fn from(name: DnsName) -> Self {
+        name.0
+    }
 }
 
 impl PeerName {
@@ -80,7 +98,7 @@ impl PeerName {
         if name.len() > LONGEST_DNS_NAME {
             return refuse("it has more than 253 characters");
         }
-        Ok(Self::Dns(name.to_ascii_lowercase()))
+        Ok(Self::Dns(DnsName(name.to_ascii_lowercase())))
     }
 
     /// Whether `certificate` was issued for this name.
@@ -194,7 +212,7 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_told_apart() {
-        let dns = |name: &str| PeerName::Dns(name.to_owned());
+        let dns = |name: &str| PeerName::Dns(DnsName(name.to_owned()));
         assert_eq!(PeerName::parse("localhost"), Ok(dns("localhost")));
         assert_eq!(PeerName::parse("Game.Example.COM."), Ok(dns("game.example.com")));
         assert_eq!(PeerName::parse("my_host"), Ok(dns("my_host")));

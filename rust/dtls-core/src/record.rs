@@ -16,11 +16,12 @@ pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = 16 * 1024;
 /// Largest record body: 2^14 bytes and what encryption may add (RFC 5246 section 6.2.3).
 const MAX_BODY: usize = 16 * 1024 + 2048;
 
-/// Shortest body of an encrypted record with AES-GCM: explicit nonce, one byte, tag. OpenSSL takes a
-/// shorter one for an internal error of its own and ends the connection.
-pub(crate) const LEAST_ENCRYPTED: usize = 8 + 1 + 16;
+/// Shortest body of an encrypted record with AES-GCM: explicit nonce and tag, of an empty packet, which
+/// RFC 5246 section 6.2.1 allows. OpenSSL takes a shorter one for an internal error of its own and ends
+/// the connection.
+pub(crate) const LEAST_ENCRYPTED: usize = 8 + 16;
 /// The same with ChaCha20-Poly1305, whose nonce is not sent.
-pub(crate) const LEAST_ENCRYPTED_CHACHA: usize = 1 + 16;
+pub(crate) const LEAST_ENCRYPTED_CHACHA: usize = 16;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(crate) const ALERT: u8 = 21;
@@ -84,6 +85,22 @@ pub(crate) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
 }
 
 impl Record<'_> {
+    /// Whether it is of the handshake, by what stands in front of it.
+    pub(crate) fn is_handshake(&self) -> bool {
+        self.content == HANDSHAKE
+    }
+
+    /// Whether it is encrypted and has nothing in it, where `least_encrypted` is the shortest body.
+    pub(crate) fn is_empty(&self, least_encrypted: usize) -> bool {
+        self.number.epoch() != 0 && self.body.len() == least_encrypted
+    }
+
+    fn is_client_hello(&self) -> bool {
+        self.number.epoch() == 0
+            && self.content == HANDSHAKE
+            && self.body.first() == Some(&CLIENT_HELLO)
+    }
+
     /// Whether OpenSSL may see it: anything encrypted, and what is plain if it keeps to the limits.
     fn is_acceptable(&self, least_encrypted: usize) -> bool {
         if self.number.epoch() != 0 {
@@ -157,6 +174,12 @@ pub(crate) fn last_number(datagram: &[u8]) -> Option<Number> {
     records(datagram).last().map(|record| record.number)
 }
 
+/// The largest message number of the ClientHellos in `datagram`, which was written here.
+pub(crate) fn newest_hello(datagram: &[u8]) -> Option<u16> {
+    let hellos = records(datagram).filter(Record::is_client_hello);
+    hellos.filter_map(|record| message_number(&record)).max()
+}
+
 /// The sequence number of the first record of `datagram`.
 pub(crate) fn first_sequence(datagram: &[u8]) -> Option<u64> {
     split_record(datagram).map(|(record, _)| record.number.sequence())
@@ -192,7 +215,10 @@ pub(crate) fn number_from(mut datagram: &mut [u8], next: &mut u64) {
 
 /// The number of the handshake message that `datagram` starts with, if that is in the clear.
 pub(crate) fn first_message_number(datagram: &[u8]) -> Option<u16> {
-    let (record, _) = split_record(datagram)?;
+    message_number(&split_record(datagram)?.0)
+}
+
+fn message_number(record: &Record<'_>) -> Option<u16> {
     let plain = record.number.epoch() == 0 && record.content == HANDSHAKE;
     let bytes = record.body.get(4..6).filter(|_| plain)?;
     Some(u16::from_be_bytes(bytes.try_into().ok()?))
@@ -203,17 +229,16 @@ pub(crate) fn has_encrypted_data(datagram: &[u8]) -> bool {
     records(datagram).any(|record| record.number.epoch() != 0 && record.content != HANDSHAKE)
 }
 
-/// Whether the first encrypted record of `datagram` is of the handshake; `None` when it has none.
-pub(crate) fn first_encrypted(datagram: &[u8]) -> Option<bool> {
-    let encrypted = records(datagram).find(|record| record.number.epoch() != 0)?;
-    Some(encrypted.content == HANDSHAKE)
+/// The records of `datagram` in front of the first one that is not `wanted`.
+pub(crate) fn take_while(datagram: &[u8], mut wanted: impl FnMut(&Record<'_>) -> bool) -> &[u8] {
+    let wanted = records(datagram).take_while(|record| wanted(record));
+    let length: usize = wanted.map(|record| HEADER + record.body.len()).sum();
+    datagram.get(..length).unwrap_or_default()
 }
 
-/// The records of `datagram` in front of the first encrypted one.
-pub(crate) fn plain_part(datagram: &[u8]) -> &[u8] {
-    let plain = records(datagram).take_while(|record| record.number.epoch() == 0);
-    let length: usize = plain.map(|record| HEADER + record.body.len()).sum();
-    datagram.get(..length).unwrap_or_default()
+/// What stands behind the first record of `datagram`.
+pub(crate) fn behind_first(datagram: &[u8]) -> &[u8] {
+    split_record(datagram).map_or(&[], |(_, rest)| rest)
 }
 
 /// Whether `datagram`, which was written here, starts with a part of a handshake that is not encrypted.
@@ -263,11 +288,7 @@ pub(crate) fn client_random(datagram: &[u8]) -> Option<[u8; 32]> {
 
 /// Whether `datagram` starts with a ClientHello, the only thing that a listening server looks at.
 pub(crate) fn is_client_hello(datagram: &[u8]) -> bool {
-    split_record(datagram).is_some_and(|(record, _)| {
-        record.number.epoch() == 0
-            && record.content == HANDSHAKE
-            && record.body.first() == Some(&CLIENT_HELLO)
-    })
+    split_record(datagram).is_some_and(|(record, _)| record.is_client_hello())
 }
 
 #[cfg(test)]
@@ -382,13 +403,28 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_records_are_found_behind_others() {
+    fn a_datagram_is_cut_between_records() {
         let hello = record(22, 0xff, 0, &fragment(1, 40, 0, &[7; 40]));
         let [finished, packet] = [22, 23].map(|content| record(content, 0xfd, 1, &[9; 40]));
-        assert_eq!(first_encrypted(&hello), None);
-        assert_eq!(first_encrypted(&finished), Some(true));
-        assert_eq!(first_encrypted(&[hello.clone(), packet.clone()].concat()), Some(false));
-        assert_eq!(first_encrypted(&[hello, finished, packet].concat()), Some(true));
+        let whole = [hello.clone(), finished.clone(), packet.clone()].concat();
+        assert_eq!(take_while(&whole, |_| true), whole);
+        assert_eq!(take_while(&whole, |it| it.is_handshake()), [hello.clone(), finished].concat());
+        assert_eq!(take_while(&whole, |record| record.number.epoch() == 0), hello);
+        assert_eq!(take_while(&packet, |it| it.is_handshake()), b"");
+        assert_eq!(behind_first(&whole), &whole[hello.len()..]);
+        assert_eq!(behind_first(&packet), b"");
+        assert_eq!(behind_first(b"noise"), b"");
+    }
+
+    #[test]
+    fn an_empty_packet_is_a_record() {
+        let mut datagram = record(23, 0xfd, 1, &[1; LEAST_ENCRYPTED]);
+        datagram.extend(record(23, 0xfd, 1, &[1; 40]));
+        assert_eq!(super::acceptable(&datagram, LEAST_ENCRYPTED), datagram);
+        let shorter = record(23, 0xfd, 1, &[1; LEAST_ENCRYPTED - 1]);
+        assert!(super::acceptable(&shorter, LEAST_ENCRYPTED).is_empty());
+        assert!(records(&datagram).next().is_some_and(|it| it.is_empty(LEAST_ENCRYPTED)));
+        assert!(records(&datagram).nth(1).is_some_and(|it| !it.is_empty(LEAST_ENCRYPTED)));
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn read(extension: Option<&[u8]>) -> Option<String> {
     };
     let name = rest.get(..usize::from(u16::from_be_bytes([l0, l1])))?;
     match PeerName::parse(std::str::from_utf8(name).ok()?) {
-        Ok(PeerName::Dns(name)) => Some(name),
+        Ok(PeerName::Dns(name)) => Some(name.into()),
         Ok(PeerName::Ip(_)) | Err(_) => None,
     }
 }

@@ -78,6 +78,9 @@ pub enum SendError {
     /// DTLS does not split packets.
     #[error("a packet may have at most {MAX_PACKET} bytes")]
     TooLarge,
+    /// Nobody has taken what is to be sent, by [`Session::transmit`].
+    #[error("too much waits to be sent")]
+    QueueFull,
 }
 
 /// One DTLS connection, of either side.
@@ -130,6 +133,8 @@ struct Io {
     outgoing: Datagrams,
     received: VecDeque<Vec<u8>>,
     received_bytes: usize,
+    /// Whether the queue has been full since the last datagram, so that others may wait outside.
+    left_waiting: bool,
     counters: Account,
 }
 
@@ -195,6 +200,7 @@ impl Session {
         let origin = Origin::Server(Entrance { door, peer, random, began: now });
         let mut session = Self::start(handshaking, limits, origin, counters, now);
         session.keep_in(place);
+        session.handle_rest_of(hello, now);
         session
     }
 
@@ -209,6 +215,18 @@ impl Session {
         let mut io = Io { counters, ..Io::default() };
         let state = handshaking.step(None, now, &mut io);
         Self { state, io, limits, origin, successor: None }
+    }
+
+    /// Goes on with what stands behind the first record of the ClientHello's datagram: it may come in
+    /// several fragments, and OpenSSL has read the first.
+    fn handle_rest_of(&mut self, hello: &[u8], now: Instant) {
+        let rest = record::behind_first(hello);
+        if !rest.is_empty() {
+            self.advance(|state, io| match state {
+                State::Handshaking(state) => state.go_on(rest, now, io),
+                over => over,
+            });
+        }
     }
 
     /// Keeps a handshake where it can be given up for another one.
@@ -243,12 +261,14 @@ impl Session {
         }
     }
 
-    /// Handles one datagram from the peer. What is not DTLS is dropped.
+    /// Handles one datagram from the peer. What is not DTLS is dropped, and so are its packets while
+    /// [`Session::is_full`].
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
         let Some(least_encrypted) = self.least_encrypted() else {
             return;
         };
         self.io.counters.received(datagram.len());
+        self.io.left_waiting = self.io.is_full();
         let acceptable = record::acceptable(datagram, least_encrypted);
         if acceptable.len() < datagram.len().max(1) {
             self.io.counters.dropped(Dropped::Malformed);
@@ -311,7 +331,7 @@ impl Session {
         if self.own_timeout().is_some_and(|due| due <= now) {
             self.advance(|state, io| match state {
                 State::Handshaking(state) => state.handle_timeout(now, io),
-                State::Connected(state) => state.handle_timeout(io),
+                State::Connected(state) => state.handle_timeout(now, io),
                 over => over,
             });
         }
@@ -328,6 +348,8 @@ impl Session {
         match &self.state {
             State::Handshaking(state) => Some(state.next_timeout()),
             State::Pending(place) => Some(place.next_timeout()),
+            // Nobody is silent who may be waiting to be heard.
+            State::Connected(_) if self.io.is_full() => None,
             State::Connected(state) => state.next_timeout(),
             State::Closed(_) | State::Failed(_) => None,
         }
@@ -345,13 +367,14 @@ impl Session {
             send(datagram);
         }
         self.io.outgoing.clear();
+        self.io.note_refused();
     }
 
     /// Encrypts one packet of the application, of at most [`MAX_PACKET`] bytes. An empty one is not
     /// sent: DTLS has no way to tell it from none.
     ///
     /// # Errors
-    /// When there is no connection, or the packet is too large.
+    /// When there is no connection, the packet is too large, or 1 MiB waits to be sent.
     pub fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
         let State::Connected(state) = &mut self.state else {
             return Err(SendError::NotConnected);
@@ -361,6 +384,10 @@ impl Session {
         }
         if payload.is_empty() {
             return Ok(());
+        }
+        if self.io.outgoing.is_full() {
+            self.io.counters.dropped(Dropped::SendQueueFull);
+            return Err(SendError::QueueFull);
         }
         match state.link.write(payload, &mut self.io.outgoing) {
             Step::Done(()) => {
@@ -388,7 +415,7 @@ impl Session {
 
     /// Whether so much waits for the application that datagrams should be left where they are.
     pub fn is_full(&self) -> bool {
-        self.io.received_bytes >= RECEIVE_QUEUE
+        self.io.is_full()
     }
 
     /// Whether it goes on with the session of an earlier connection, so that certificates were not
@@ -471,6 +498,7 @@ impl Session {
             }
             state => transition(state, &mut self.io),
         };
+        self.io.note_refused();
         self.io.counters.connected(matches!(self.state, State::Connected(_)));
         if let (State::Failed(_), Origin::Client(Some(kept))) = (&self.state, &self.origin) {
             kept.forget();
@@ -504,10 +532,22 @@ impl std::fmt::Debug for Session {
 }
 
 impl Io {
+    fn is_full(&self) -> bool {
+        self.received_bytes >= RECEIVE_QUEUE
+    }
+
     fn push_received(&mut self, packet: Vec<u8>) {
         self.counters.add(Count::PacketsReceived, 1);
         self.received_bytes += packet.len() + PER_PACKET;
         self.received.push_back(packet);
+        self.left_waiting |= self.is_full();
+    }
+
+    /// Counts what was not kept to be sent.
+    fn note_refused(&mut self) {
+        for _ in 0..self.outgoing.take_refused() {
+            self.counters.dropped(Dropped::SendQueueFull);
+        }
     }
 
     fn pop_received(&mut self) -> Option<Vec<u8>> {
@@ -522,7 +562,7 @@ impl Io {
         State::Failed(failure)
     }
 
-    fn note_retransmission(&mut self, again: bool) {
-        self.counters.add(Count::Retransmissions, u64::from(again));
+    fn note_retransmissions(&mut self, flights: u64) {
+        self.counters.add(Count::Retransmissions, flights);
     }
 }

@@ -51,6 +51,10 @@ named! {
         TooEarly = "too_early",
         /// It has no meaning at this point.
         Unexpected = "unexpected",
+        /// It is a packet, and so many wait for the application that it was not kept.
+        QueueFull = "queue_full",
+        /// It was to be sent, and so many wait for that already that it was not kept.
+        SendQueueFull = "send_queue_full",
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use dtls_core::{Accepted, Acceptor, Datagrams, Failure, Reason, Session, Status};
+use dtls_core::{Accepted, Acceptor, Datagrams, Dropped, Failure, Reason, Session, Status};
 use support::link::{End, Link, Server, acceptor, address, connect};
 use support::{clock, memory, pki, records};
 
@@ -189,7 +189,7 @@ fn what_a_half_open_session_can_be_made_to_hold_is_bounded() {
     let hello = hello_with_cookie(&mut acceptor, peer);
     drop(session(&mut acceptor, peer, &hello));
     let encrypted = |content: u8, number: u64| records::forge(content, 1, number, &[0; 40]);
-    let kinds: [(&str, Vec<Vec<u8>>); 5] = [
+    let kinds: [(&str, Vec<Vec<u8>>); 6] = [
         ("nothing", Vec::new()),
         ("early packets", (0..1000).map(|it| encrypted(records::APPLICATION_DATA, it)).collect()),
         ("early Finished", (1000..2000).map(|it| encrypted(records::HANDSHAKE, it)).collect()),
@@ -200,6 +200,7 @@ fn what_a_half_open_session_can_be_made_to_hold_is_bounded() {
                 .collect(),
         ),
         ("promises", (0..=255).map(promise).collect()),
+        ("early records of 16 KB", of_a_later_epoch(1, 100, 1)),
     ];
     let mut all: Vec<Vec<u8>> = Vec::new();
     let mut measure = |what: &str, datagrams: &[Vec<u8>]| {
@@ -214,10 +215,69 @@ fn what_a_half_open_session_can_be_made_to_hold_is_bounded() {
         println!("half-open, {what}: {grown} bytes");
         grown
     };
-    for (what, datagrams) in &kinds {
+    // The largest first, or the small ones would take their places.
+    for (what, datagrams) in kinds.iter().rev() {
         measure(what, datagrams);
         all.extend_from_slice(datagrams);
     }
     let worst = measure("everything", &all);
-    assert!(worst <= 900 * 1024, "{worst} bytes");
+    assert!(worst <= 600 * 1024, "{worst} bytes");
+}
+
+/// So many datagrams of `epoch`, with `parts` records each that have 16 KB together.
+fn of_a_later_epoch(epoch: u16, datagrams: u64, parts: u64) -> Vec<Vec<u8>> {
+    let body = vec![0; 16 * 1024 / usize::try_from(parts).expect("few")];
+    let record = |content, number| records::forge(content, epoch, number, &body);
+    let datagram = |it: u64| {
+        let content =
+            if it.is_multiple_of(2) { records::HANDSHAKE } else { records::APPLICATION_DATA };
+        (0..parts).flat_map(|part| record(content, parts * it + part)).collect()
+    };
+    (0..datagrams).map(datagram).collect()
+}
+
+/// CVE-2026-54874: OpenSSL before 4.0.2 buffers records of the next epoch without a bound worth the name.
+/// It has one since; this side does not rely on it.
+#[test]
+fn records_of_a_later_epoch_are_not_kept() {
+    const DATAGRAMS: u64 = 500;
+    memory::count_openssl();
+    let peer = address("192.0.2.1:4242");
+    let mut acceptor = acceptor(&pki::localhost());
+    let hello = hello_with_cookie(&mut acceptor, peer);
+    drop(session(&mut acceptor, peer, &hello));
+    // Of either kind 16 records get through: five datagrams of three, and a part of the sixth.
+    for (parts, whole) in [(1, 32), (3, 10)] {
+        let flood = of_a_later_epoch(1, DATAGRAMS, parts);
+        let mut half_open = session(&mut acceptor, peer, &hello);
+        half_open.transmit(|_| {});
+        let before = memory::held();
+        flood.iter().for_each(|datagram| half_open.handle(datagram));
+        let grown = memory::held() - before;
+        println!("before the keys, {DATAGRAMS} datagrams of 16 KB in {parts}: {grown} bytes");
+        assert_eq!(half_open.stats()[Dropped::TooEarly], DATAGRAMS - whole, "this side's filter");
+        assert!(grown <= 300 * 1024, "{grown} bytes");
+        assert_eq!(half_open.status(), Status::Handshaking);
+    }
+
+    // A client that has sent its ChangeCipherSpec and not its Finished.
+    let mut link = Link::new(&pki::localhost(), &pki::verifying());
+    (0..3).for_each(|_| assert!(link.deliver_one()));
+    for datagram in link.server.take() {
+        link.client.handle(&datagram);
+    }
+    let last_flight = link.client.take().concat();
+    let records = records::split(&last_flight);
+    let (finished, rest) = records.split_last().expect("a flight");
+    rest.iter().for_each(|record| link.server.handle(record));
+    let before = memory::held();
+    let flood = [2, 3].map(|epoch| of_a_later_epoch(epoch, DATAGRAMS, 1)).concat();
+    let flood_bytes = memory::held() - before;
+    flood.iter().for_each(|datagram| link.server.handle(datagram));
+    let grown = memory::held() - before - flood_bytes;
+    println!("with the keys, epochs 2 and 3: {grown} bytes");
+    assert_eq!(link.server.session().stats()[Dropped::TooEarly], 2 * DATAGRAMS);
+    assert!(grown <= 1024, "{grown} bytes");
+    link.server.handle(finished);
+    assert_eq!(link.server.session().status(), Status::Connected, "it goes on");
 }

@@ -488,7 +488,7 @@ fn a_server_that_lets_no_one_in_is_refused() {
 
 #[test]
 fn a_silent_peer_is_given_up_after_the_idle_timeout_and_told() {
-    let limits = Limits::default().with_idle_timeout(Some(Duration::from_secs(5)));
+    let limits = Limits::default().with_idle_timeout(Some(Duration::from_secs(5))).expect("a time");
     let config = pki::localhost().with_limits(limits);
     let mut link = Link::new(&config, &pki::verifying());
     link.settle();
@@ -518,7 +518,7 @@ fn a_silent_peer_is_given_up_after_the_idle_timeout_and_told() {
 
 #[test]
 fn a_time_that_is_too_long_to_be_told_never_comes() {
-    let limits = Limits::default().with_idle_timeout(Some(Duration::MAX));
+    let limits = Limits::default().with_idle_timeout(Some(Duration::MAX)).expect("a time");
     let client = pki::verifying().with_limits(limits);
     let mut link = Link::established(&pki::localhost().with_limits(limits), &client);
     assert_eq!(link.server.next_timeout(), None);
@@ -568,4 +568,34 @@ fn datagrams_and_patience_are_as_configured() {
         alone.handle_timeout(clock::now());
         assert!(matches!(alone.failure(), Some(Failure::TimedOut { .. })));
     }
+}
+
+#[test]
+fn a_peer_whose_datagrams_wait_outside_is_not_idle() {
+    let idle = Duration::from_secs(5);
+    let limits = Limits::default().with_idle_timeout(Some(idle)).expect("a time");
+    let server = pki::localhost().with_limits(limits);
+    let mut link = Link::new(&server, &pki::verifying());
+    link.settle();
+    link.assert_connected();
+    while !link.server.session().is_full() {
+        link.client.send(&[7; 16 * 1024]).expect("connected");
+        link.settle();
+    }
+    // Its owner reads slowly. Nobody can know what has come since.
+    let session = link.server.session();
+    assert_eq!(session.next_timeout(), None);
+    clock::advance(3 * idle);
+    session.handle_timeout(clock::now());
+    assert_eq!(session.status(), Status::Connected, "while the queue is full");
+    // It looks at the timer before it takes the next datagram.
+    assert!(session.receive().is_some());
+    session.handle_timeout(clock::now());
+    assert_eq!(session.status(), Status::Connected, "before anything was taken from outside");
+    clock::advance(idle - Duration::from_millis(1));
+    session.handle_timeout(clock::now());
+    assert_eq!(session.status(), Status::Connected);
+    clock::advance(Duration::from_millis(1));
+    session.handle_timeout(clock::now());
+    assert_eq!(session.ending(), Some(Ending::Idle(idle)), "nothing came in all that time");
 }

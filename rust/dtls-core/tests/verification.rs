@@ -483,7 +483,7 @@ fn nothing_is_verified_when_nothing_is_asked_for() {
     let client_only = pki::ROOT.issue(Profile::localhost().usage(Usage::Client));
     for issued in [untrusted, expired, client_only] {
         assert_accepted(&issued, &pki::trusting_everyone());
-        let named = Some(PeerName::Dns("localhost".to_owned()));
+        let named = PeerName::parse("localhost").ok();
         let named = ClientConfig::new(Verification::Nothing, named).expect("a configuration");
         assert_accepted(&issued, &named);
     }

@@ -413,7 +413,7 @@ fn limits(options: &DtlsOptions) -> Result<Limits> {
     let idle_timeout = seconds("idle_timeout", options.idle_timeout)?;
     limits = of("handshake_timeout", limits.with_handshake_timeout(handshake_timeout))?;
     if !idle_timeout.is_zero() {
-        limits = limits.with_idle_timeout(Some(idle_timeout));
+        limits = of("idle_timeout", limits.with_idle_timeout(Some(idle_timeout)))?;
     }
     Ok(limits)
 }

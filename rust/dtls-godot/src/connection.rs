@@ -233,6 +233,7 @@ impl Peer {
             Ok(()) => sent,
             Err(SendError::TooLarge) => Error::ERR_INVALID_PARAMETER,
             Err(SendError::NotConnected) => Error::ERR_UNCONFIGURED,
+            Err(SendError::QueueFull) => Error::ERR_BUSY,
         };
         self.settle();
         code

@@ -80,7 +80,7 @@ pub(crate) enum CredentialError {
     BadMtu(ConfigError),
     #[error(
         "the project setting {name} cannot be used: {0} is not a number of seconds; it can be 0 for \
-         never, or more",
+         never, or at least 0.1",
         name = settings::IDLE_TIMEOUT
     )]
     BadIdleTimeout(String),

@@ -163,13 +163,16 @@ pub(crate) struct DtlsOptions {
     #[var(set)]
     #[init(val = Self::DEFAULT_MTU)]
     pub(crate) mtu: i64,
-    /// How long a handshake may take, in seconds, from 1 to 300.
+    /// How long a handshake may take, in seconds, from 1 to 300. A client to which nothing at all comes
+    /// from the server gives up after 10 s, or after this time if it is shorter. More than 30 is waited for
+    /// in full, answered or not, which suits a server that may be started after its clients.
     #[export(range = (1.0, 300.0, 0.1, suffix = "s"))]
     #[var(set)]
     #[init(val = Self::DEFAULT_HANDSHAKE_TIMEOUT)]
     pub(crate) handshake_timeout: f64,
-    /// After how many seconds without a packet from the other side a connection is over. 0: as the
-    /// project setting [code]dtls/network/idle_timeout[/code] says, which is never unless it was changed.
+    /// After how many seconds without a packet from the other side a connection is over, from 0.1. 0: as
+    /// the project setting [code]dtls/network/idle_timeout[/code] says, which is never unless it was
+    /// changed. A peer whose packets wait to be read is not silent, however long you let them wait.
     #[export(range = (0.0, 3600.0, 0.1, or_greater, suffix = "s"))]
     #[var(set)]
     #[init(val = Self::DEFAULT_IDLE_TIMEOUT)]

@@ -284,7 +284,8 @@ impl PacketPeerDtls {
     /// [code]records_dropped[/code]: a [Dictionary] with what was thrown away unread:
     /// [code]malformed[/code] (not DTLS), [code]forged[/code] (encrypted, but not by the other side),
     /// [code]replayed[/code] (received before, or too old to tell), [code]too_early[/code] (encrypted,
-    /// before there was a key), [code]unexpected[/code] (without a meaning at that point).
+    /// before there was a key), [code]unexpected[/code] (without a meaning at that point), [code]queue_full[/code] and
+    /// [code]send_queue_full[/code] (1 MiB waited to be read, or to be sent).
     ///
     /// [code]handshakes_failed[/code]: a [Dictionary] with a count for each reason, such as
     /// [code]timeout[/code], [code]certificate_expired[/code] or [code]hostname_mismatch[/code].

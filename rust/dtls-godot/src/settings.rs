@@ -78,11 +78,10 @@ pub(crate) fn limits() -> Result<Limits, CredentialError> {
     let idle_timeout = settings.get_setting(IDLE_TIMEOUT);
     // A whole number is as good; what is no number is an error, and not never.
     let seconds = idle_timeout.try_to_relaxed::<f64>().unwrap_or(f64::NAN);
-    let Ok(after) = Duration::try_from_secs_f64(seconds) else {
-        return Err(CredentialError::BadIdleTimeout(idle_timeout.to_string()));
-    };
+    let bad = || CredentialError::BadIdleTimeout(idle_timeout.to_string());
+    let after = Duration::try_from_secs_f64(seconds).map_err(|_| bad())?;
     let limits = limits.map_err(CredentialError::BadMtu)?;
-    Ok(limits.with_idle_timeout((!after.is_zero()).then_some(after)))
+    limits.with_idle_timeout((!after.is_zero()).then_some(after)).map_err(|_| bad())
 }
 
 /// Whether an exported release build may write a key log.

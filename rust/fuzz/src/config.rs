@@ -230,7 +230,7 @@ fn limits(bytes: &[u8]) {
     let limits = Limits::default()
         .with_mtu(mtu)
         .and_then(|limits| limits.with_handshake_timeout(timeout))
-        .map(|limits| limits.with_idle_timeout((!idle.is_zero()).then_some(idle)));
+        .and_then(|limits| limits.with_idle_timeout((!idle.is_zero()).then_some(idle)));
     let pki = Pki::get();
     let server = pki.server.clone().with_max_pending_handshakes(pending);
     match (limits, server) {

@@ -94,7 +94,7 @@ fn begin(choice: u8) -> World {
         limits = limits.with_mtu(*Limits::MTU.start()).expect("within the limits");
     }
     if choice & IDLE_TIMEOUT != 0 {
-        limits = limits.with_idle_timeout(Some(Duration::from_secs(20)));
+        limits = limits.with_idle_timeout(Some(Duration::from_secs(20))).expect("a possible time");
     }
     let (server, client) = match (choice & CLIENT_CERTIFICATE != 0, choice & TRUSTING != 0) {
         _ if choice & PRE_SHARED_KEY != 0 => (&pki.keyed, &pki.with_key),

@@ -85,7 +85,7 @@ impl ServerName {
             PeerName::Dns(parent) if !parent.contains('.') => {
                 refuse("a wildcard stands before two labels or more, as in *.example.com")
             }
-            PeerName::Dns(parent) => Ok(Self::Wildcard(parent)),
+            PeerName::Dns(parent) => Ok(Self::Wildcard(parent.into())),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A connection, of either side.
 
 use std::cell::RefCell;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::bio::{Link, Step};
@@ -43,7 +44,13 @@ impl Connected {
         self.heard.checked_add(self.idle_timeout?)
     }
 
-    pub(super) fn handle_timeout(mut self, io: &mut Io) -> State {
+    pub(super) fn handle_timeout(mut self, now: Instant, io: &mut Io) -> State {
+        // What the peer has said since may still wait outside.
+        let full = io.is_full();
+        if mem::replace(&mut io.left_waiting, full) {
+            self.heard = now;
+            return State::Connected(self);
+        }
         self.link.shutdown(&mut io.outgoing);
         State::Closed(Ending::Idle(self.idle_timeout.unwrap_or_default()))
     }
@@ -68,12 +75,18 @@ impl Connected {
         let mut unread = datagram;
         let sent = io.outgoing.len();
         let mut delivered = 0;
+        // Whoever has a datagram handled while the queue is full wants to lose what is in it.
+        let full = io.is_full();
         PLAINTEXT.with_borrow_mut(|plaintext| {
             loop {
                 match self.link.read(&mut unread, &mut io.outgoing, plaintext) {
                     Step::Done(length) => {
                         if let Some(packet) = plaintext.get(..length) {
-                            io.push_received(packet.to_vec());
+                            if full {
+                                io.counters.dropped(Dropped::QueueFull);
+                            } else {
+                                io.push_received(packet.to_vec());
+                            }
                             self.heard = now;
                             delivered += 1;
                         }
@@ -91,7 +104,7 @@ impl Connected {
                 }
             }
             let answered = io.outgoing.iter().nth(sent).is_some_and(record::starts_flight);
-            io.note_retransmission(answered);
+            io.note_retransmissions(answered.into());
             self.note_dropped(datagram.unwrap_or_default(), delivered, answered, &io.counters);
             State::Connected(self)
         })
@@ -109,8 +122,11 @@ impl Connected {
         let is_data = |record: &Record<'_>| {
             record.number.epoch() == 1 && matches!(record.content, APPLICATION_DATA | ALERT)
         };
-        let mut lost = record::records(datagram).filter(is_data).count().saturating_sub(delivered);
-        for record in record::records(datagram) {
+        // OpenSSL does not say whether an empty one was genuine.
+        let least = self.least_encrypted;
+        let records = || record::records(datagram).filter(|record| !record.is_empty(least));
+        let mut lost = records().filter(is_data).count().saturating_sub(delivered);
+        for record in records() {
             let sequence = record.number.sequence();
             if !is_data(&record) {
                 // What is plain, or is answered, is a flight that comes again.

@@ -22,9 +22,9 @@ use crate::{psk, record, verification};
 use super::connected::Connected;
 use super::{Ending, Io, State};
 
-/// Datagrams with an encrypted record that a handshake takes in, of the handshake itself and as many
-/// others. OpenSSL keeps such a datagram, in a buffer of 17 KB, until it has the keys, and would keep a
-/// hundred. They are counted apart so that packets which overtake a lost Finished do not keep its
+/// Encrypted records that a handshake takes in before it has the keys, of the handshake itself and as
+/// many others. OpenSSL keeps them until then (4.0 no more than 16; versions before 4.0.2 a hundred, in
+/// 17 KB each). They are counted apart so that packets which overtake a lost Finished do not keep its
 /// repetition out.
 const MOST_ENCRYPTED: u32 = 16;
 
@@ -62,9 +62,9 @@ pub(crate) struct Handshaking {
     early: bool,
     /// The first sight of certificates that are too large.
     oversized: Option<Oversized>,
-    /// Datagrams whose first encrypted record was of the handshake.
+    /// Encrypted records of the handshake that came before the keys.
     encrypted_handshake: u32,
-    /// Datagrams whose first encrypted record was another one.
+    /// Other encrypted records that did.
     encrypted_other: u32,
 }
 
@@ -118,6 +118,8 @@ fn client_link(config: &ClientConfig, now: Instant) -> Result<Link, ErrorStack> 
     if let Some(kept) = &config.kept {
         kept.offer(ssl, now);
     }
+    // It is the one who begins: nobody can be made its victim.
+    link.allow_copies(true);
     Ok(link)
 }
 
@@ -127,6 +129,7 @@ impl Handshaking {
         let link = client_link(config, now)?;
         let expectation = Expectation::Server(Arc::clone(&config.settings));
         let mut handshaking = Self::new(link, expectation, config.limits, now);
+        handshaking.deadline = now + config.limits.first_answer_timeout();
         handshaking.again = Some(config.clone());
         handshaking.kept.clone_from(&config.kept);
         Ok(handshaking)
@@ -301,21 +304,24 @@ impl Handshaking {
             }
             self.begun = true;
             self.again = None;
+            self.deadline = self.started + self.limits.handshake_timeout();
+            // Before, all that is known is that someone has shown a cookie. Who has overheard it must
+            // not have the address that it is for flooded.
+            self.link.allow_copies(true);
             self.early |= record::has_encrypted_data(wanted);
             let numbered = own.insert(wanted.to_vec());
             record::number_from(numbered, &mut self.next_plain);
-            // OpenSSL looks at its timer whenever it reads: here it is counted.
-            match self.link.retransmit(&mut io.outgoing) {
-                Step::Done(again) => io.note_retransmission(again),
-                Step::Broken(stack) => return io.fail(Failure::from_openssl(&stack)),
-                Step::Waiting | Step::Closed => {}
-            }
         }
-        let before = io.outgoing.len();
+        let written = (io.outgoing.len(), self.link.last_written(), self.link.newest_hello());
         let step = self.link.handshake(own.as_deref(), &mut io.outgoing);
-        // OpenSSL takes a HelloVerifyRequest behind the ServerHello too, and begins anew.
-        let says_hello = io.outgoing.iter().skip(before).any(record::is_client_hello);
-        if says_hello && self.link.has_server_random() {
+        io.note_retransmissions(self.link.take_retransmissions());
+        // OpenSSL takes a HelloVerifyRequest behind the ServerHello too, and begins anew. Its own
+        // ClientHello once more is no new beginning: it looks at its timer whenever it reads.
+        let (datagrams, last, hello) = written;
+        if self.link.newest_hello() > hello && self.link.has_server_random() {
+            // A server that heard the rest would be connected to nobody.
+            io.outgoing.truncate(datagrams);
+            self.link.take_back(last);
             self.link.cancel(&mut io.outgoing);
             let what = "a HelloVerifyRequest after ServerHello";
             return io.fail(Failure::Protocol(what.to_owned()));
@@ -324,6 +330,7 @@ impl Handshaking {
             Step::Done(()) => self.finish(now, io),
             Step::Waiting => self.wait(now),
             Step::Closed => io.fail(Failure::ClosedEarly),
+            Step::Broken(stack) if Failure::is_timeout(&stack) => io.fail(self.timeout(now, io)),
             Step::Broken(stack) => {
                 let ssl = self.link.ssl();
                 let refused = verification::refusal(ssl).cloned();
@@ -339,23 +346,38 @@ impl Handshaking {
             io.counters.dropped(Dropped::Unexpected);
             return &[];
         }
-        let count = match record::first_encrypted(datagram) {
-            None => return datagram,
-            Some(true) => &mut self.encrypted_handshake,
-            Some(false) => &mut self.encrypted_other,
-        };
-        *count += 1;
-        if *count <= MOST_ENCRYPTED || self.link.has_keys() {
-            return datagram;
+        let has_keys = self.link.has_keys();
+        let (handshake, other) = (&mut self.encrypted_handshake, &mut self.encrypted_other);
+        let wanted = record::take_while(datagram, |record| match record.number.epoch() {
+            0 => true,
+            // There is no epoch behind the first keys. OpenSSL would keep it for later.
+            epoch if has_keys => epoch == 1,
+            _ => {
+                let count = if record.is_handshake() { &mut *handshake } else { &mut *other };
+                *count = count.saturating_add(1);
+                *count <= MOST_ENCRYPTED
+            }
+        });
+        if wanted.len() < datagram.len() {
+            io.counters.dropped(Dropped::TooEarly);
         }
-        io.counters.dropped(Dropped::TooEarly);
-        record::plain_part(datagram)
+        wanted
+    }
+
+    /// Goes on with what stood behind the ClientHello in its datagram, such as the rest of it.
+    pub(super) fn go_on(self: Box<Self>, rest: &[u8], now: Instant, io: &mut Io) -> State {
+        let mut state = self.step(Some(rest), now, io);
+        if let State::Handshaking(state) = &mut state {
+            // It is one datagram, so its client has been heard once.
+            state.link.allow_copies(false);
+        }
+        state
     }
 
     fn wait(mut self: Box<Self>, now: Instant) -> State {
         self.retransmit_at = self.link.time_to_retransmission().map(|left| now + left);
         if self.again.is_some() && self.link.is_exhausted() {
-            self.retransmit_at = Some(now + START_OVER);
+            self.retransmit_at = Some(now + self.link.spread(START_OVER));
         }
         State::Handshaking(self)
     }
@@ -365,18 +387,8 @@ impl Handshaking {
             return self.finish(now, io);
         }
         if now >= self.deadline {
-            let after = now.saturating_duration_since(self.started);
-            let retransmissions = io.counters.get(Count::Retransmissions);
-            let oversized = self.oversized.filter(|_| self.awaits_certificates());
-            let failure = if let Some(Oversized { bytes, .. }) = oversized {
-                Failure::CertificatesTooLarge { bytes }
-            } else if psk::is_used(self.link.ssl()) {
-                Failure::PskNotProved { after }
-            } else {
-                Failure::TimedOut { after, retransmissions }
-            };
             self.link.cancel(&mut io.outgoing);
-            return io.fail(failure);
+            return io.fail(self.timeout(now, io));
         }
         if self.link.is_exhausted()
             && let Some(config) = self.again.take()
@@ -385,21 +397,34 @@ impl Handshaking {
                 Ok(link) => self.link = link,
                 Err(stack) => return io.fail(Failure::from_openssl(&stack)),
             }
-            io.note_retransmission(true);
+            io.note_retransmissions(1);
             let mut state = self.step(None, now, io);
             if let State::Handshaking(state) = &mut state {
                 state.again = Some(config);
             }
             return state;
         }
-        match self.link.retransmit(&mut io.outgoing) {
-            Step::Done(again) => {
-                io.note_retransmission(again);
-                self.wait(now)
-            }
-            Step::Waiting => self.wait(now),
+        let step = self.link.retransmit(&mut io.outgoing);
+        io.note_retransmissions(self.link.take_retransmissions());
+        match step {
+            Step::Done(()) | Step::Waiting => self.wait(now),
             Step::Closed => io.fail(Failure::ClosedEarly),
+            Step::Broken(stack) if Failure::is_timeout(&stack) => io.fail(self.timeout(now, io)),
             Step::Broken(stack) => io.fail(Failure::from_openssl(&stack)),
+        }
+    }
+
+    /// What it is called when the time is over.
+    fn timeout(&self, now: Instant, io: &Io) -> Failure {
+        let after = now.saturating_duration_since(self.started);
+        let oversized = self.oversized.filter(|_| self.awaits_certificates());
+        if let Some(Oversized { bytes, .. }) = oversized {
+            Failure::CertificatesTooLarge { bytes }
+        } else if psk::is_used(self.link.ssl()) {
+            Failure::PskNotProved { after }
+        } else {
+            let retransmissions = io.counters.get(Count::Retransmissions);
+            Failure::TimedOut { after, retransmissions }
         }
     }
 

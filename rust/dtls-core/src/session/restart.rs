@@ -55,6 +55,7 @@ impl Session {
                     }
                     over => over,
                 });
+                self.handle_rest_of(datagram, now);
             }
             Ok(Knock::CookieSent) => {
                 self.io.counters.add(Count::CookiesSent, 1);

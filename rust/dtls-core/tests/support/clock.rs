@@ -3,6 +3,7 @@
 //! sessions.
 //!
 //! Each thread has its own time, which stands still until the test moves it. It starts at the real one.
+//! [`jump`] and [`creep`] move it while OpenSSL looks at it, as the real one moves within a call.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -18,11 +19,26 @@ static START: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
 thread_local! {
     static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static STEPPED: Cell<i64> = const { Cell::new(0) };
+    /// How often OpenSSL has looked, and at which of these times the clock jumps.
+    static READS: Cell<u32> = const { Cell::new(0) };
+    static JUMP: Cell<Option<(u32, Duration)>> = const { Cell::new(None) };
+    static CREEP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static SEEDED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The time of this thread, as the sessions see it.
 pub(crate) fn now() -> Instant {
+    if !SEEDED.get() {
+        seed(1);
+    }
     START.0 + elapsed()
+}
+
+/// Lets the retransmission times of the sessions that this thread begins follow from `seed`, which is 1
+/// without this.
+pub(crate) fn seed(seed: u64) {
+    SEEDED.set(true);
+    dtls_core::seed_retransmissions(seed);
 }
 
 /// How far the test has moved the time of this thread.
@@ -33,6 +49,21 @@ pub(crate) fn elapsed() -> Duration {
 /// Lets time go by.
 pub(crate) fn advance(by: Duration) {
     ELAPSED.set(elapsed() + by);
+}
+
+/// Lets time go by once, right before OpenSSL looks at the clock for the time `read`, counted from 0.
+pub(crate) fn jump(read: u32, by: Duration) {
+    JUMP.set(Some((READS.get() + read, by)));
+}
+
+/// Whether the jump is still to come, which it then does not.
+pub(crate) fn cancel_jump() -> bool {
+    JUMP.take().is_some()
+}
+
+/// Lets so much time go by whenever OpenSSL looks at the clock.
+pub(crate) fn creep(by: Duration) {
+    CREEP.set(by);
 }
 
 /// Sets the clock of the machine by so many seconds, as a user or NTP does it: OpenSSL's timer sees
@@ -50,6 +81,16 @@ fn since_1970() -> (i64, i64) {
 // SAFETY: the signature is that of POSIX. Nothing else of this program relies on the C library's.
 #[unsafe(no_mangle)]
 extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut c_void) -> c_int {
+    // Not what is left to do when a thread ends.
+    let _over = READS.try_with(|reads| {
+        let read = reads.replace(reads.get() + 1);
+        let jump = JUMP.get().filter(|(at, _)| *at == read);
+        if let Some((_, by)) = jump {
+            JUMP.set(None);
+            advance(by);
+        }
+        advance(CREEP.get());
+    });
     let (seconds, tv_usec) = since_1970();
     let tv_sec = seconds + STEPPED.try_with(Cell::get).unwrap_or_default();
     // SAFETY: POSIX demands a pointer to a timeval; null is left alone.
