@@ -6,7 +6,8 @@
 //! between two calls the BIO has nothing to read and nowhere to write.
 //!
 //! Invariant: no callback here panics, logs, or calls back into the SSL object. It never answers
-//! "try again" to a write either: OpenSSL 3.6.3 can corrupt a flight that it has to resume.
+//! "try again" to a write either: OpenSSL 3.6 could corrupt a flight that it had to resume (4.0.3
+//! does not), and a datagram that cannot be sent is a datagram that is lost.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};

@@ -220,7 +220,7 @@ fn read(block: &Block) -> Result<(X509Crl, [u8; 32]), Unreadable> {
         return Err(block.unreadable("it does not say when the next one comes"));
     }
     if ffi::is_delta(&list) {
-        // OpenSSL 3.6.3 would take it for the whole.
+        // OpenSSL 3.6 took it for the whole; 4.0 passes over it, as if no list were there.
         return Err(block.unreadable("it is a delta list; give the complete one"));
     }
     let der = list.to_der().map_err(|error| block.refused(&error))?;

@@ -32,7 +32,7 @@ fn forged_packets_are_dropped() {
 
 #[test]
 fn forged_records_of_any_length_are_dropped() {
-    // OpenSSL 3.6 takes one that is shorter than nonce and tag for an internal error.
+    // OpenSSL takes one that is shorter than nonce and tag for an internal error.
     for suite in ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"] {
         for content in [20, 21, 22, 23] {
             for length in (0..40).chain([1000, 16_384, 16_640, 18_432]) {
@@ -281,7 +281,7 @@ fn early_forgeries_cost_a_flight_that_comes_in_one_datagram_one_timeout() {
 
 #[test]
 fn fragments_that_disagree_are_not_called_a_fault_of_ours() {
-    // OpenSSL 3.6 fails then without a word.
+    // OpenSSL fails then without a word.
     let mut client = connect(&pki::verifying());
     for length in [90, 100] {
         let mut fragment = vec![records::SERVER_HELLO, 0, 0, length, 0, 0, 0, 0, 0, 0, 0, 50];

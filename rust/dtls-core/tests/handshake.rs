@@ -90,7 +90,7 @@ fn every_kind_of_key_works() {
 
 #[test]
 fn any_other_key_works_or_is_refused_before_anyone_connects() {
-    // OpenSSL 3.6 can use Ed25519 with TLS 1.2 and not with DTLS 1.2; the curve of an ECDSA key has
+    // OpenSSL can use Ed25519 with TLS 1.2 and not with DTLS 1.2; the curve of an ECDSA key has
     // to be among those that the client offers.
     let ed25519 = pki::ROOT.issue(Profile::localhost().key(Key::Ed25519));
     let sha256 = MessageDigest::sha256();

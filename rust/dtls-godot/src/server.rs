@@ -71,7 +71,7 @@ class! { server,
 /// cannot be read by [method @GDScript.load]. Copy the two files to where an exported server runs, and read
 /// them from there.
 ///
-/// [b]Note:[/b] On Linux, [method UDPServer.listen] returns [constant OK] also on a port on which another
+/// [b]Note:[/b] On Linux, [method UDPServer.listen] returns [code]OK[/code] also on a port on which another
 /// [UDPServer] listens, and only one of the two hears anything. [method PacketPeerUDP.bind] returns an error
 /// there.
 ///

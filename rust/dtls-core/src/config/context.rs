@@ -176,7 +176,7 @@ fn show(context: &mut SslContextBuilder, identity: &Identity) -> Result<(), Conf
     Ok(())
 }
 
-/// Whether a side with `key` can shake hands: OpenSSL 3.6 uses Ed25519, Ed448 and RSA-PSS keys with
+/// Whether a side with `key` can shake hands: OpenSSL (3.6, 4.0) uses Ed25519, Ed448 and RSA-PSS keys with
 /// TLS 1.2 but not with DTLS 1.2, and an ECDSA key only on a curve that the client offers.
 fn can_sign(key: &PKeyRef<Private>) -> bool {
     match key.id() {

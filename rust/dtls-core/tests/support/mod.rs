@@ -14,4 +14,5 @@ pub(crate) mod pki;
 pub(crate) mod raw;
 pub(crate) mod records;
 pub(crate) mod scene;
+pub(crate) mod silence;
 pub(crate) mod simulation;

@@ -1,0 +1,55 @@
+## 400 clients that connect in one frame, ten times over. A client's certificate is verified, and what
+## arrives late is sent again, so the machine decides how long it takes and not whether it works.
+extends "res://tests/support/network_suite.gd"
+
+const CLIENTS := 400
+const ROUNDS := 5
+
+
+func test_a_crowd_at_a_server_as_the_documents_have_it() -> void:
+	for i in ROUNDS:
+		equal(network.serve(), OK, "serve")
+		check_round()
+
+
+func test_a_crowd_at_a_server_that_takes_all_at_once() -> void:
+	for i in ROUNDS:
+		var options := DTLSOptions.new()
+		options.private_key = Pki.key("server")
+		options.certificate = Pki.certificate("server")
+		options.max_pending_handshakes = CLIENTS
+		var server := DTLSServerOpenSSL.new()
+		equal(server.setup_with_options(options), OK, "setup_with_options")
+		equal(network.listen(), OK, "listen")
+		network.server = server
+		network.udp_server.max_pending_connections = CLIENTS
+		check_round()
+
+
+## All of them begin before the server looks once, and all of them end up connected, on both sides.
+func check_round() -> void:
+	for i in CLIENTS:
+		equal(start(network.add_client()), OK, "connect_to_peer")
+	var is_over := func() -> bool:
+		return network.clients.all(
+			func(client: Endpoint) -> bool: return client.status() != HANDSHAKING
+		)
+	wait_until("no client is left in its handshake", is_over, 10.0)
+	var connected := 0
+	for client in network.clients:
+		if client.status() == CONNECTED:
+			connected += 1
+		elif not has_failed():
+			equal(last_error(client), "", "get_last_error of a client")
+	equal(connected, CLIENTS, "clients that are connected")
+	# The last Finished of a client may still be on its way.
+	var are_served := func() -> bool:
+		return (
+			network.accepted.size() == CLIENTS
+			and network.accepted.all(
+				func(peer: Endpoint) -> bool: return peer.status() == CONNECTED
+			)
+		)
+	wait_until("the server has every one of them", are_served)
+	network.close()
+	network = Network.new()
