@@ -9,6 +9,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process;
 
 /// The crate with the source, `cargo xtask`'s to build.
 pub use source;
@@ -48,10 +49,11 @@ impl Build {
         self
     }
 
-    /// The OpenSSL for the target of the build script that calls this.
+    /// The OpenSSL for the target of the build script that calls this. If it is not built yet, that script
+    /// ends, with a sentence about what to run.
     ///
     /// # Panics
-    /// When it is not built yet; the message says what to run. A panic is how a build script fails.
+    /// When cargo has not called it.
     pub fn build(&mut self) -> Artifacts {
         let [out, triple] = ["OUT_DIR", "TARGET"]
             .map(|name| env::var(name).expect("cargo sets it for every build script"));
@@ -60,11 +62,15 @@ impl Build {
                 println!("cargo:rerun-if-changed={}", pointer.display());
                 Artifacts { include_dir: dir.join("include"), lib_dir: dir.join("lib") }
             }
-            None => panic!(
-                "\n\nOpenSSL {} is not built yet for {triple}. Please run `cargo xtask build` once, which \
-                 builds it (a minute or two) and the addon; after that, cargo finds it by itself.\n",
-                version().split('+').next_back().unwrap_or_default(),
-            ),
+            None => {
+                // A panic would bury it under a backtrace.
+                eprintln!(
+                    "OpenSSL {} is not built yet for {triple}. Please run `cargo xtask build` once, which \
+                     builds it (a minute or two) and the addon; after that, cargo finds it by itself.",
+                    version().split('+').next_back().unwrap_or_default(),
+                );
+                process::exit(1)
+            }
         }
     }
 }
@@ -96,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_openssl_is_found_from_within_the_target_folder_once_it_is_there() {
-        let target = env::temp_dir().join(format!("openssl-src-{}", std::process::id()));
+        let target = env::temp_dir().join(format!("openssl-src-{}", process::id()));
         let (out, built) = (target.join("debug/build/x/out"), target.join("openssl/y"));
         fs::create_dir_all(&out).expect("a folder");
         assert_eq!(find(&out, "a-b-c"), None);
