@@ -1,5 +1,5 @@
-## 400 clients that connect in one frame, ten times over. A client's certificate is verified, and what
-## arrives late is sent again, so the machine decides how long it takes and not whether it works.
+## 400 clients that connect in one frame, ten times over. What is lost or comes late is sent again:
+## the machine decides how long it takes, and not whether it works.
 extends "res://tests/support/network_suite.gd"
 
 const CLIENTS := 400

@@ -375,7 +375,7 @@ func scratch(name: String) -> String:
 	return path
 
 
-## A server with this certificate and a client that trusts `trusted` find each other, without a word.
+## A server with this certificate and a client that trusts `trusted` find each other, in silence.
 func check_large(key: CryptoKey, certificate: X509Certificate, trusted: X509Certificate) -> void:
 	network.close()
 	network = Network.new()

@@ -141,7 +141,7 @@ func test_an_own_certificate_that_is_refused_elsewhere() -> void:
 	var options := server_options()
 	options.server_identities = {"game.example": server_options("client_only")}
 	equal(DTLSServerOpenSSL.new().setup_with_options(options), OK)
-	var where := "own certificate in server_identities[\"game.example\"] (for localhost)"
+	var where := 'own certificate in server_identities["game.example"] (for localhost)'
 	expect_error("%s is not meant for a server" % where)
 	expect_silence()
 	# Once, however often it connects.

@@ -77,8 +77,8 @@ func start(client: Endpoint, host_name := "localhost", trusted := "ca") -> Error
 	return peer.connect_to_peer(client.udp, true, host_name, Pki.certificate(trusted))
 
 
-## A server was set up with this certificate of [Pki], and if that is one that clients refuse, a warning
-## has said so.
+## A server was set up with this certificate of [Pki], and if that is one that clients refuse, a
+## warning has said so.
 func expect_doubt(shown: String) -> void:
 	var doubts := {
 		"expired": "(for localhost, 127.0.0.1, ::1) has expired, on ",
