@@ -261,7 +261,7 @@ impl Link {
 
     /// A wait of at most `longest`, shorter by a random part as those of the flights are.
     pub(crate) fn spread(&mut self, longest: Duration) -> Duration {
-        longest - longest / 4 * u32::from(self.state().jitter.next()) / u32::from(u16::MAX)
+        self.state().jitter.shorten(longest)
     }
 
     /// The message number of the newest ClientHello that was written. One that is repeated keeps its
@@ -426,7 +426,7 @@ unsafe extern "C" fn next_wait(ssl: *mut sys::SSL, previous: c_uint) -> c_uint {
         } else {
             state.begin_repetition();
         }
-        ffi::wait_after(state.timeouts, state.jitter.next())
+        ffi::wait_after(state.timeouts, &mut state.jitter)
     })
 }
 

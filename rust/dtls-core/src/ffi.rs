@@ -11,6 +11,7 @@ use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_void};
 use std::net::IpAddr;
 use std::ptr;
 use std::sync::Once;
+use std::time::Duration;
 
 use foreign_types::ForeignTypeRef;
 use libmimalloc_sys as mimalloc;
@@ -21,6 +22,7 @@ use openssl::x509::{X509CrlRef, X509Ref};
 use openssl_sys as sys;
 
 use crate::failure::Role;
+use crate::jitter::Jitter;
 
 /// First retransmission of a flight, in microseconds after it was sent.
 ///
@@ -250,21 +252,21 @@ pub(crate) fn set_timer_callback(ssl: &mut SslRef, callback: TimerCallback) {
 }
 
 /// The wait, in microseconds, before a flight that has timed out so often goes out once more: 400 ms,
-/// then half as much again each time, up to 2 s. `random` takes up to a quarter off, so that clients
+/// then half as much again each time, up to 2 s. `jitter` takes up to a quarter off, so that clients
 /// which begin in the same moment do not go on in step.
-pub(crate) fn wait_after(timeouts: u32, random: u16) -> c_uint {
+pub(crate) fn wait_after(timeouts: u32, jitter: &mut Jitter) -> c_uint {
     if timeouts >= MOST_TIMEOUTS {
         // OpenSSL looks at its timer whenever it reads, and fails at the next timeout.
         return NEVER;
     }
     let longer = |wait: c_uint, _| (wait + wait / 2).min(LONGEST_RETRANSMISSION);
     let longest = (0..timeouts).fold(FIRST_RETRANSMISSION, longer);
-    // 16 bits of each would be too many for the product.
-    longest - (longest / 4 / 16) * c_uint::from(random >> 4) / (1 << 8)
+    let wait = jitter.shorten(Duration::from_micros(longest.into()));
+    c_uint::try_from(wait.as_micros()).unwrap_or(longest)
 }
 
 /// Time until the flight that was sent last has to go out again; `None` when no answer is awaited.
-pub(crate) fn time_to_retransmission(ssl: &mut SslRef) -> Option<std::time::Duration> {
+pub(crate) fn time_to_retransmission(ssl: &mut SslRef) -> Option<Duration> {
     let mut left = libc::timeval { tv_sec: 0, tv_usec: 0 };
     // SAFETY: `ssl` is live and borrowed exclusively; the control writes one `timeval`.
     let set = unsafe {
@@ -274,7 +276,7 @@ pub(crate) fn time_to_retransmission(ssl: &mut SslRef) -> Option<std::time::Dura
     (set == 1).then(|| {
         let seconds = u64::try_from(left.tv_sec).unwrap_or(0);
         let micros = u64::try_from(left.tv_usec).unwrap_or(0);
-        std::time::Duration::from_secs(seconds) + std::time::Duration::from_micros(micros)
+        Duration::from_secs(seconds) + Duration::from_micros(micros)
     })
 }
 
@@ -393,14 +395,17 @@ pub(crate) fn matches_ip(certificate: &X509Ref, address: IpAddr) -> bool {
 
 /// Whether `certificate` has the extension subjectAltName, whatever is in it.
 pub(crate) fn has_alternative_names(certificate: &X509Ref) -> bool {
-    // SAFETY: the certificate is live; the call reads it only.
-    unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_subject_alt_name, -1) >= 0 }
+    has_extension(certificate, sys::NID_subject_alt_name)
 }
 
 /// Whether `certificate` limits the names for which those below it may be (RFC 5280 section 4.2.1.10).
 pub(crate) fn has_name_constraints(certificate: &X509Ref) -> bool {
+    has_extension(certificate, sys::NID_name_constraints)
+}
+
+fn has_extension(certificate: &X509Ref, nid: c_int) -> bool {
     // SAFETY: the certificate is live; the call reads it only.
-    unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), sys::NID_name_constraints, -1) >= 0 }
+    unsafe { sys::X509_get_ext_by_NID(certificate.as_ptr(), nid, -1) >= 0 }
 }
 
 /// Whether `certificate` says that it is one of an authority (basicConstraints, RFC 5280 section 4.2.1.9).

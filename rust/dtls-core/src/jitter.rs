@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 thread_local! {
     static SEED: Cell<Option<u64>> = const { Cell::new(None) };
@@ -30,8 +31,10 @@ impl Jitter {
         Self(own)
     }
 
-    pub(crate) fn next(&mut self) -> u16 {
-        self.draw().to_be_bytes().first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes))
+    /// A wait of at most `longest`, shorter by up to a quarter.
+    pub(crate) fn shorten(&mut self, longest: Duration) -> Duration {
+        let [high, low, ..] = self.draw().to_be_bytes();
+        longest - longest / 4 * u32::from(u16::from_be_bytes([high, low])) / u32::from(u16::MAX)
     }
 
     fn draw(&mut self) -> u64 {

@@ -19,6 +19,11 @@ pub fn version() -> &'static str {
     source::version()
 }
 
+/// The version of OpenSSL itself, such as `4.0.3`.
+pub fn openssl_version() -> &'static str {
+    version().split('+').next_back().unwrap_or_default()
+}
+
 /// The folder, within a target folder, of everything that `cargo xtask` has built of OpenSSL.
 pub const FOLDER: &str = "openssl";
 
@@ -67,7 +72,7 @@ impl Build {
                 eprintln!(
                     "OpenSSL {} is not built yet for {triple}. Please run `cargo xtask build` once, which \
                      builds it (a minute or two) and the addon; after that, cargo finds it by itself.",
-                    version().split('+').next_back().unwrap_or_default(),
+                    openssl_version(),
                 );
                 process::exit(1)
             }

@@ -25,10 +25,16 @@ pub(crate) fn with_openssl() -> Result<Command> {
 
 /// The platform that this machine builds for.
 pub(crate) fn host() -> Result<String> {
+    rustc(&["--print", "host-tuple"])
+}
+
+/// What the compiler says of itself.
+pub(crate) fn rustc(args: &[&str]) -> Result<String> {
     let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    command.args(["--print", "host-tuple"]);
-    let output = command.output().context("rustc cannot be run")?;
-    ensure!(output.status.success(), "rustc does not say which platform it builds for");
+    without_run_variables(&mut command);
+    let output = command.current_dir(workspace::root()).args(args).output();
+    let output = output.context("rustc cannot be run")?;
+    ensure!(output.status.success(), "rustc does not answer to {args:?}");
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

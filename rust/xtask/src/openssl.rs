@@ -13,9 +13,10 @@ use std::thread;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use sha2::{Digest, Sha256};
+use openssl_src::openssl_version;
 use time::{Date, Month, OffsetDateTime};
 
+use crate::package::hex;
 use crate::python::Environment;
 use crate::{cache, cargo, process, stage, workspace};
 
@@ -135,15 +136,9 @@ impl OpenSsl {
 /// once its branch gets no more fixes.
 pub(crate) fn run(supported: bool) -> Result<ExitCode> {
     let today = OffsetDateTime::from(SystemTime::now()).date();
-    println!("{}", support(version(), today, supported)?);
+    println!("{}", support(openssl_version(), today, supported)?);
     for_development()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// OpenSSL's version, such as `4.0.3`.
-pub(crate) fn version() -> &'static str {
-    // `400.0.2+4.0.3`: the crate's own version, and OpenSSL's.
-    openssl_src::version().split('+').next_back().unwrap_or_default()
 }
 
 /// A sentence about the support of `version` on that day, or an error if it has to be supported and is not.
@@ -201,11 +196,10 @@ impl Compiler<'_> {
 /// Builds it, unless this very one has been built already.
 pub(crate) fn build(triple: &str, compiler: &Compiler<'_>) -> Result<OpenSsl> {
     let Compiler { name, cc, tools, flags, path, recipe } = compiler;
-    let recipe = format!("{} {cc} {tools:?} {recipe} {OPTIONS:?} {FLAGS:?} {flags:?}", version());
+    let version = openssl_version();
+    let recipe = format!("{version} {cc} {tools:?} {recipe} {OPTIONS:?} {FLAGS:?} {flags:?}");
     // Another recipe is another folder: cargo sees a change of the path and not of what is there.
-    let digest: String =
-        Sha256::digest(&recipe).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let dir = folder()?.join(format!("{triple}-{name}-{digest}"));
+    let dir = folder()?.join(format!("{triple}-{name}-{}", &hex(recipe.as_bytes())[..8]));
     let built = OpenSsl(dir.join("install/usr/local"));
     cache::complete(&dir, || {
         let work = dir.join("source");
@@ -302,7 +296,8 @@ mod tests {
     #[test]
     fn the_date_is_that_of_the_branch_that_is_linked() {
         let today = day(2026, Month::December, 1);
-        support(version(), today, true).expect("the lock file has a version of that branch");
+        support(openssl_version(), today, true)
+            .expect("the lock file has a version of that branch");
         support("4.1.0", today, true).expect_err("its end is not known here");
     }
 

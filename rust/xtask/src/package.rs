@@ -183,7 +183,8 @@ fn sums(files: &Files) -> String {
     text
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// SHA-256 of `bytes`, in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

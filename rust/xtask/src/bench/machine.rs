@@ -1,12 +1,11 @@
 //! What it was measured on.
 
 use std::fs;
-use std::process::Command;
 use std::thread::available_parallelism;
 
 use serde_json::Value;
 
-use crate::{cargo, openssl, workspace};
+use crate::cargo;
 
 /// Names and values, in the order of the document.
 pub(super) type Description = Vec<(&'static str, String)>;
@@ -29,7 +28,7 @@ pub(super) fn describe(versions: &Value) -> Description {
             version("mbedtls")
                 .unwrap_or_else(|| "built into the engine, which does not say".into()),
         ),
-        ("our OpenSSL", openssl::version().to_owned()),
+        ("our OpenSSL", openssl_src::openssl_version().to_owned()),
         ("rustc", rustc().unwrap_or_else(unknown)),
     ]
 }
@@ -49,11 +48,7 @@ fn load() -> Option<String> {
 }
 
 fn rustc() -> Option<String> {
-    let mut command = Command::new("rustc");
-    cargo::without_run_variables(&mut command);
-    let output = command.current_dir(workspace::root()).arg("--version").output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.trim().strip_prefix("rustc ")?.to_owned())
+    Some(cargo::rustc(&["--version"]).ok()?.strip_prefix("rustc ")?.to_owned())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Target;
 use crate::process::succeed_quietly;
 use crate::stage::Files;
-use crate::{cargo, openssl, workspace};
+use crate::{cargo, workspace};
 
 const CARGO_ABOUT: &str = "0.9.3";
 const CARGO_CYCLONEDX: &str = "0.5.9";
@@ -53,7 +53,7 @@ impl Source {
     fn openssl() -> Result<Self> {
         Ok(Self {
             name: "OpenSSL",
-            version: openssl::version().to_owned(),
+            version: openssl_src::openssl_version().to_owned(),
             license: "Apache-2.0",
             supplier: "OpenSSL Project",
             website: "https://openssl-library.org",
@@ -132,16 +132,9 @@ fn third_party(triples: &[&str], sources: &[Source]) -> Result<String> {
 }
 
 fn rust_standard_library() -> Result<Vec<u8>> {
-    let file = Path::new(rustc(&["--print", "sysroot"])?.trim())
+    let file = Path::new(&cargo::rustc(&["--print", "sysroot"])?)
         .join("share/doc/rust/COPYRIGHT-library.html");
     fs::read(&file).with_context(|| format!("Rust came without its licences: {}", file.display()))
-}
-
-/// What the compiler says of itself.
-fn rustc(args: &[&str]) -> Result<String> {
-    let output = Command::new("rustc").args(args).output();
-    let output = output.ok().filter(|it| it.status.success()).context("rustc does not run")?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The list of what is linked in, in CycloneDX's form.
@@ -184,7 +177,7 @@ fn sbom(triples: &[&str], sources: &[Source]) -> Result<String> {
 
 /// Rust's standard library, which has no manifest that anyone could look into.
 fn rust_component() -> Result<Value> {
-    let text = rustc(&["--version"])?;
+    let text = cargo::rustc(&["--version"])?;
     // `rustc 1.95.0 (59807616e 2026-04-14)`
     let version = text.split_whitespace().nth(1).context("rustc does not say its version")?;
     Ok(json!({
