@@ -1,7 +1,7 @@
 ## The window of the chat. What it does with DTLS is in chat_server.gd and chat_client.gd.
 extends Control
 
-## Whom the client trusts, in the order of the list.
+## What the client trusts, in the order of the list.
 enum Trust { SERVER_TAB, FINGERPRINT }
 
 const ChatClient := preload("res://demo/chat_client.gd")
@@ -264,7 +264,7 @@ func _show_connection() -> void:
 	var peer := _client.peer
 	var status := peer.get_status()
 	var is_there := status == CONNECTED
-	var failed := peer.get_error_code() != PacketPeerDTLSOpenSSL.REASON_NONE
+	var failed := peer.get_failure_reason() != PacketPeerDTLSOpenSSL.REASON_NONE
 	_status.text = STATUS_NAMES[status]
 	_status.modulate = GOOD if is_there else BAD if failed else Color.WHITE
 	_refuse(peer.get_last_error())

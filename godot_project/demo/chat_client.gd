@@ -172,7 +172,7 @@ func _name_of_flight(is_incoming: bool) -> String:
 	if not is_connected_now and status != PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
 		if not is_incoming:
 			return "an alert: this client wants no more"
-		if peer.get_error_code() == PacketPeerDTLSOpenSSL.REASON_PEER_ALERT:
+		if peer.get_failure_reason() == PacketPeerDTLSOpenSSL.REASON_PEER_ALERT:
 			return "an alert: the server wants no more"
 	var next := _flight + 1
 	var is_turn_of_server := next % 2 == 1

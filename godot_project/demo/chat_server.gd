@@ -1,4 +1,4 @@
-## A chat server: whoever connects is a player, and what one of them says goes to all.
+## A chat server: every client that connects is a player, and what one of them says goes to all.
 ##
 ## It has no window, and can be copied. [method start] it, and connect its signals.
 extends Node

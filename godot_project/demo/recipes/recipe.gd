@@ -88,4 +88,4 @@ func check_connected(what: String, client: PacketPeerDTLSOpenSSL) -> void:
 
 
 func check_refused(what: String, peer: PacketPeerDTLSOpenSSL, why: int) -> void:
-	check("%s (%s)" % [what, peer.get_last_error()], peer.get_error_code() == why)
+	check("%s (%s)" % [what, peer.get_last_error()], peer.get_failure_reason() == why)

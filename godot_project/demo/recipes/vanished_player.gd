@@ -1,5 +1,5 @@
-## A player who vanishes: the game is killed or the network is gone, so nobody says goodbye. The
-## server drops who has been silent for too long, and clients say something now and then.
+## A player who vanishes: the game is killed or the network is gone, so no close_notify is sent. The
+## server drops a peer that is silent for too long, and clients send something now and then.
 extends "res://demo/recipes/recipe.gd"
 
 ## Seconds without a packet after which the other side is gone. A game takes more, such as 20.

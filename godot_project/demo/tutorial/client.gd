@@ -4,7 +4,7 @@ extends Node
 const SERVER := "127.0.0.1"  # The server's IP address.
 const PORT := 4242
 const HOST_NAME := "localhost"  # The name that its certificate has to be for.
-const HELLO_EVERY := 5.0  # Seconds. The server gives up who is silent for too long.
+const HELLO_EVERY := 5.0  # Seconds. The server drops a client that is silent for too long.
 
 var udp := PacketPeerUDP.new()
 var dtls := PacketPeerDTLSOpenSSL.new()

@@ -4,7 +4,7 @@ extends RefCounted
 
 ## What to tell the player of a connection that failed.
 static func told_to_the_player(dtls: PacketPeerDTLSOpenSSL) -> String:
-	match dtls.get_error_code():
+	match dtls.get_failure_reason():
 		PacketPeerDTLSOpenSSL.REASON_NONE:
 			return "The connection has ended."
 		PacketPeerDTLSOpenSSL.REASON_TIMEOUT, PacketPeerDTLSOpenSSL.REASON_TOO_MANY_PENDING:

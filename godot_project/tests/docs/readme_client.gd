@@ -1,8 +1,8 @@
 extends Node
 
 const SERVER := "127.0.0.1"  # Where it is.
-const HOST_NAME := "localhost"  # Whom its certificate has to be for: in a game, "game.example.com".
-const HELLO_EVERY := 5.0  # Seconds. Who is silent for too long is taken for gone.
+const HOST_NAME := "localhost"  # The name in its certificate: in a game, "game.example.com".
+const HELLO_EVERY := 5.0  # Seconds. A client that is silent for too long is dropped.
 
 var udp := PacketPeerUDP.new()
 var dtls := PacketPeerDTLSOpenSSL.new()

@@ -117,7 +117,7 @@ func test_the_crypto_class() -> void:
 
 func test_there_are_no_other_methods() -> void:
 	equal(ClassDump.methods(SERVER).size(), 8, "methods of the server")
-	equal(ClassDump.methods(PEER).size(), 21, "methods of the peer")
+	equal(ClassDump.methods(PEER).size(), 22, "methods of the peer")
 	equal(ClassDump.methods(CRYPTO).size(), 8, "methods of the crypto class")
 	for name: StringName in [SERVER, PEER, CRYPTO]:
 		equal(ClassDB.class_get_property_list(name, true), [] as Array[Dictionary], "properties")

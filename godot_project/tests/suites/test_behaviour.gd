@@ -421,6 +421,18 @@ func test_a_new_peer() -> void:
 	equal(peer.get_status(), DISCONNECTED, "after poll and disconnect")
 
 
+func test_the_old_name_of_the_failure_reason() -> void:
+	network.serve("wrong_name")
+	var client := network.add_client()
+	var peer := client.dtls as PacketPeerDTLSOpenSSL
+	equal(peer.get_error_code(), PacketPeerDTLSOpenSSL.REASON_NONE)
+	start(client)
+	wait_for_status(client, MISMATCH)
+	expect_error("for another name")
+	equal(peer.get_failure_reason(), PacketPeerDTLSOpenSSL.REASON_HOSTNAME_MISMATCH)
+	equal(peer.get_error_code(), peer.get_failure_reason(), "by the old name")
+
+
 func test_put_packet_when_not_connected() -> void:
 	network.serve("wrong_name")
 	var packet := "too early".to_utf8_buffer()
@@ -645,8 +657,8 @@ func test_a_connection_that_moves_to_a_thread() -> void:
 # --- a console in the game ---
 
 
-## Asks whoever has just had something printed, as a console in a game may.
-class Curious:
+## Calls the object that has just printed an error, as a console in a game may.
+class CallingLogger:
 	extends Logger
 	var ask := Callable()
 	var answers: PackedStringArray = []
@@ -666,26 +678,26 @@ class Curious:
 
 
 func test_a_logger_may_ask_the_object_that_reports() -> void:
-	var curious := Curious.new()
-	OS.add_logger(curious)
+	var logger := CallingLogger.new()
+	OS.add_logger(logger)
 	var ours := DTLSServerOpenSSL.new()
-	curious.ask = ours.get_last_error
+	logger.ask = ours.get_last_error
 	ours.setup(null, null)
 	ours.take_connection(null)
 	var peer := PacketPeerDTLSOpenSSL.new()
-	curious.ask = peer.get_last_error
+	logger.ask = peer.get_last_error
 	peer.connect_to_peer(null)
 	network.serve("wrong_name")
 	var client := network.add_client()
-	curious.ask = func() -> int: return (client.dtls as PacketPeerDTLSOpenSSL).get_status()
+	logger.ask = func() -> int: return (client.dtls as PacketPeerDTLSOpenSSL).get_status()
 	start(client)
 	wait_for_status(client, MISMATCH)
-	OS.remove_logger(curious)
-	equal(curious.answers.size(), 4, "questions")
-	contains(curious.answers[0], "the key is null")
-	contains(curious.answers[1], "no certificate yet")
-	contains(curious.answers[2], "the UDP peer is null")
-	equal(curious.answers[3], str(MISMATCH), "the status")
+	OS.remove_logger(logger)
+	equal(logger.answers.size(), 4, "questions")
+	contains(logger.answers[0], "the key is null")
+	contains(logger.answers[1], "no certificate yet")
+	contains(logger.answers[2], "the UDP peer is null")
+	equal(logger.answers[3], str(MISMATCH), "the status")
 	expect_error("DTLSServerOpenSSL.setup")
 	expect_error("DTLSServerOpenSSL.take_connection")
 	expect_error("PacketPeerDTLSOpenSSL.connect_to_peer")

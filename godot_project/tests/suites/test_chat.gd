@@ -184,7 +184,7 @@ func test_a_port_that_another_server_has() -> void:
 func test_a_player_who_vanishes() -> void:
 	(node("ChatServer") as ChatServer).patience = 1.0
 	await connect_them()
-	# As if its program had been killed: nothing more is sent, a goodbye neither.
+	# As if its program had been killed: nothing more is sent, not even a close_notify.
 	node("ChatClient").set_process(false)
 	var is_gone := func() -> bool: return rows("Players").is_empty()
 	await wait_until("the player is gone", is_gone)

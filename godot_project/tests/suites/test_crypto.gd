@@ -1,5 +1,5 @@
 # gdlint: disable=max-public-methods
-## Keys and certificates of DTLSCrypto: the engine reads them, and whoever should accept them does.
+## Keys and certificates of DTLSCrypto: the engine reads them, and the right sides accept them.
 extends "res://tests/support/interop_suite.gd"
 
 const KINDS: Array[DTLSCrypto.KeyKind] = [

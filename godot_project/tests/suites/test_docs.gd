@@ -247,7 +247,7 @@ func test_status_of_what_did_not_begin() -> void:
 	equal(peer.connect_to_peer(PacketPeerUDP.new(), true, "localhost"), ERR_INVALID_PARAMETER)
 	expect_error("the UDP peer is not connected")
 	equal(peer.get_status(), DISCONNECTED)
-	equal(peer.get_error_code(), PacketPeerDTLSOpenSSL.REASON_NONE)
+	equal(peer.get_failure_reason(), PacketPeerDTLSOpenSSL.REASON_NONE)
 	contains(peer.get_last_error(), "the UDP peer is not connected")
 
 
@@ -304,7 +304,7 @@ func told(client: Endpoint) -> String:
 ## The client stays as long as it says something, for longer than the server's patience, and then is
 ## killed.
 func check_killed_client_is_dropped(
-	server: Program, client: Program, answer: String, farewell: String
+	server: Program, client: Program, answer: String, last_line: String
 ) -> void:
 	var has_stayed := func() -> bool:
 		client.has_printed("")
@@ -312,7 +312,7 @@ func check_killed_client_is_dropped(
 	wait_until("the client is answered for 3 s", has_stayed, PROGRAM_PATIENCE)
 	check(not server.has_printed("gone"), "nobody was dropped before")
 	client.end()
-	wait_for_output(server, farewell)
+	wait_for_output(server, last_line)
 
 
 func prepare_tutorial() -> void:

@@ -38,16 +38,16 @@ func _futex_calls(table: String) -> int:
 	return 0
 
 
-func test_who_listens_to_the_console_may_ask_the_server() -> void:
+func test_a_logger_may_ask_the_server() -> void:
 	var game := GameProject.new(Network.unused_port())
 	game.change(
 		"res://project.godot", "[application]", '[dtls]\n\nlogging/level="Debug"\n\n[application]'
 	)
-	var arguments := game.arguments_to_play("res://tests/support/curious_server.gd")
+	var arguments := game.arguments_to_play("res://tests/support/reentrant_server.gd")
 	arguments.append("--verbose")
 	var engine := run_named("DTLS_TEST_ENGINE", arguments)
 	wait_for_output(engine, "connected\n")
-	# It was asked after the datagram was handled, and not in the middle of that.
+	# The server was asked after the datagram was handled, and not in the middle of that.
 	contains(engine.output, "was sent a cookie: 1")
 	contains(engine.output, "heard DTLS: handshake complete after")
 	check(not "panic" in engine.output, "nobody was told that the server is lent out")

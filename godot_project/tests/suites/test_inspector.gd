@@ -4,7 +4,7 @@ extends "res://tests/suite.gd"
 const OPTIONS := &"DTLSOptions"
 
 
-## Whoever shows a resource listens to this signal, and reads the resource then.
+## The Inspector and others that show a resource listen to this signal, and read the resource then.
 func test_every_property_tells_that_it_has_changed() -> void:
 	for property in _properties():
 		var options := DTLSOptions.new()

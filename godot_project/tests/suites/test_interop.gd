@@ -18,11 +18,11 @@ func test_openssl_s_client_that_does_not_trust_us() -> void:
 
 
 func test_openssl_s_server_with_cookies() -> void:
-	check_goodbye(check_s_server(["-listen"]))
+	check_close_notify(check_s_server(["-listen"]))
 
 
 func test_openssl_s_server_without_cookies() -> void:
-	check_goodbye(check_s_server([]))
+	check_close_notify(check_s_server([]))
 
 
 func test_openssl_s_server_that_we_do_not_trust() -> void:
@@ -49,6 +49,6 @@ func test_gnutls_serv() -> void:
 
 
 ## Our close_notify ends the connection of s_server.
-func check_goodbye(s_server: Program) -> void:
+func check_close_notify(s_server: Program) -> void:
 	(network.clients[0].dtls as PacketPeerDTLSOpenSSL).disconnect_from_peer()
 	wait_for_output(s_server, "DONE")

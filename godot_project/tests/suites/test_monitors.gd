@@ -58,7 +58,7 @@ func test_what_is_over_is_shown_no_more() -> void:
 	wait_for_status(pair.server, DISCONNECTED)
 	equal(value(monitors, Monitors.CONNECTIONS), 0.0, "connections")
 	pass_time(A_WHILE)
-	check(value(monitors, Monitors.BYTES_RECEIVED) > 0.0, "the goodbye")
+	check(value(monitors, Monitors.BYTES_RECEIVED) > 0.0, "the close_notify")
 	pass_time(A_WHILE)
 	for name: String in Monitors.COUNTED:
 		equal(value(monitors, name), 0.0, name)

@@ -272,7 +272,7 @@ func test_gnutls_cli_whose_certificate_is_revoked() -> void:
 	var is_over := func() -> bool:
 		return network.accepted.size() == 1 and network.accepted[0].is_over()
 	wait_until("the server has refused it", is_over, PROGRAM_PATIENCE)
-	equal(server_side().get_error_code(), PacketPeerDTLSOpenSSL.REASON_CERTIFICATE_REVOKED)
+	equal(server_side().get_failure_reason(), PacketPeerDTLSOpenSSL.REASON_CERTIFICATE_REVOKED)
 	wait_for_output(program, "alert")
 
 
@@ -325,7 +325,7 @@ func check_resumed(port: int) -> void:
 func check_s_client_is_refused(more: PackedStringArray, reason: String, verifies := true) -> void:
 	var program := run_s_client(more, verifies)
 	var reason_of := func(peer: Endpoint) -> String:
-		return OptionsSuite.reason_name((peer.dtls as PacketPeerDTLSOpenSSL).get_error_code())
+		return OptionsSuite.reason_name((peer.dtls as PacketPeerDTLSOpenSSL).get_failure_reason())
 	# What fails at its very ClientHello is not begun.
 	var is_refused := func() -> bool:
 		return (network.accepted + network.refused).any(

@@ -43,7 +43,7 @@ func test_a_wrong_key() -> void:
 	serve_by(of_server)
 	var client := start_by(options)
 	wait_until("the client gives up", client.is_over)
-	equal(reason_name(ours(client).get_error_code()), "REASON_TIMEOUT")
+	equal(reason_name(ours(client).get_failure_reason()), "REASON_TIMEOUT")
 	contains(last_error(client), "timed out")
 	expect_error("timed out")
 	for accepted in network.accepted:

@@ -62,7 +62,11 @@ func _frame() -> void:
 		_client.get_packet()
 		_echoes += 1
 	for one: PacketPeerDTLSOpenSSL in [_client, _peer]:
-		if one.get_status() != CONNECTED or one.get_error_code() != 0 or one.get_last_error() != "":
+		if (
+			one.get_status() != CONNECTED
+			or one.get_failure_reason() != 0
+			or one.get_last_error() != ""
+		):
 			print("no connection any more")
 	if _server.get_last_error() != "" or _server.get_stats().is_empty():
 		print("the server has failed")

@@ -95,8 +95,8 @@ func check_accepted(server: DTLSOptions, client: DTLSOptions, host_name := "loca
 	serve_by(server)
 	var pair := completed(start_by(client, host_name))
 	exchange(pair)
-	equal(ours(pair.client).get_error_code(), REASON_NONE)
-	equal(ours(pair.server).get_error_code(), REASON_NONE)
+	equal(ours(pair.client).get_failure_reason(), REASON_NONE)
+	equal(ours(pair.server).get_failure_reason(), REASON_NONE)
 	return pair
 
 
@@ -140,7 +140,7 @@ func check_server_refuses(
 
 
 func check_failure(peer: Endpoint, reason: PacketPeerDTLSOpenSSL.Reason, text: String) -> void:
-	equal(reason_name(ours(peer).get_error_code()), reason_name(reason))
+	equal(reason_name(ours(peer).get_failure_reason()), reason_name(reason))
 	contains(last_error(peer), text)
 
 

@@ -7,11 +7,11 @@ use godot::global::Error;
 use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
-use crate::enums::{KeyKind, Usage};
-use crate::error::CredentialError;
-use crate::names::class;
-use crate::saved::Saved;
-use crate::{credentials, saved};
+use crate::configuration::certificate::{self, EngineCertificate};
+use crate::configuration::error::CredentialError;
+use crate::configuration::parts;
+use crate::engine::names::class;
+use crate::gdext_private::class_enum::{class_enum, class_enums};
 
 class! { crypto,
 
@@ -29,7 +29,7 @@ class! { crypto,
 /// ```
 ///
 /// With an authority of your own, clients trust the authority, and every server that it has issued a
-/// certificate for; a server can let in whom the authority has issued one for, too:
+/// certificate for; a server can demand such a certificate of its clients, too:
 ///
 /// ```gdscript
 /// var ca_key := DTLSCrypto.generate_key()
@@ -66,7 +66,7 @@ enum CryptoError {
 impl DtlsCrypto {
     /// Makes a private key of a [enum KeyKind].
     ///
-    /// Keep it to yourself: whoever has it can be the server.
+    /// Keep it secret: with it, another program can pretend to be the server.
     #[func]
     fn generate_key(#[opt(default = KeyKind::P256)] kind: KeyKind) -> Option<Gd<CryptoKey>> {
         let make = || loaded_key(&SigningKey::generate(kind.into())?.to_pem()?);
@@ -95,7 +95,7 @@ impl DtlsCrypto {
     }
 
     /// Makes the certificate of an authority, which [param key] signs itself. [method issue_certificate]
-    /// then makes certificates for servers and clients; whoever trusts the authority trusts all of these.
+    /// then makes certificates for servers and clients; a side that trusts the authority trusts all of these.
     /// It issues no further authorities.
     ///
     /// [param common_name] is any text of 1 to 64 characters. It is valid for [param days], 1 to 3,650.
@@ -143,11 +143,11 @@ impl DtlsCrypto {
     }
 
     /// Makes a list of certificates that the authority takes back, as PEM text. It replaces all lists
-    /// before it, so [param revoked] names everyone who is to be refused; it can be empty. An array in a
+    /// before it, so [param revoked] has every certificate that is to be refused; it can be empty. An array in a
     /// variable has to be typed: [code]var revoked: Array[X509Certificate][/code].
     ///
-    /// Whoever uses a list refuses everyone once it has expired, which it does after [param days], 1 to
-    /// 3,650: make a new one before.
+    /// A side that uses a list refuses every certificate of the authority once the list has expired, which it
+    /// does after [param days], 1 to 3,650: make a new one before.
     #[func]
     fn issue_revocation_list(
         ca_key: Option<Gd<CryptoKey>>,
@@ -171,7 +171,7 @@ impl DtlsCrypto {
     fn certificate_to_pem(certificate: Option<Gd<X509Certificate>>) -> GString {
         let make = || {
             let certificate = certificate.ok_or(CredentialError::Null("certificate"))?;
-            let all = Saved::new(&certificate, "certificate")?.certificates()?;
+            let all = EngineCertificate::new(&certificate, "certificate")?.certificates()?;
             Ok(GString::from(&all.to_pem()))
         };
         or_report("certificate_to_pem", make()).unwrap_or_default()
@@ -195,13 +195,54 @@ impl DtlsCrypto {
     }
 }
 
+class_enum! {
+    /// What a certificate is good for.
+    Usage of DtlsCrypto::class_id() => {
+        /// A server may show the certificate, and no client.
+        USAGE_SERVER => Server = 0,
+        /// A client may show the certificate, and no server.
+        USAGE_CLIENT => Client = 1,
+    }
+}
+
+class_enum! {
+    /// What keys can be made: the core's kinds, in its order.
+    KeyKind of DtlsCrypto::class_id() => {
+        /// An ECDSA key on P-256, which is small and fast.
+        KEY_P256 => P256 = 0,
+        /// An ECDSA key on P-384.
+        KEY_P384 => P384 = 1,
+        /// An RSA key of 2,048 bits. RSA keys are for peers that take no others, and can take some seconds
+        /// to make.
+        KEY_RSA_2048 => Rsa2048 = 2,
+        /// An RSA key of 3,072 bits.
+        KEY_RSA_3072 => Rsa3072 = 3,
+        /// An RSA key of 4,096 bits.
+        KEY_RSA_4096 => Rsa4096 = 4,
+    }
+}
+
+impl From<KeyKind> for dtls_core::KeyKind {
+    fn from(kind: KeyKind) -> Self {
+        match kind {
+            KeyKind::P256 => Self::P256,
+            KeyKind::P384 => Self::P384,
+            KeyKind::Rsa2048 => Self::Rsa2048,
+            KeyKind::Rsa3072 => Self::Rsa3072,
+            KeyKind::Rsa4096 => Self::Rsa4096,
+        }
+    }
+}
+
+class_enums!(DtlsCrypto: Usage, KeyKind);
+
 fn or_report<T>(method: &str, made: Result<T, CryptoError>) -> Option<T> {
     let report = |error: &CryptoError| log::error!("{}.{method}: {error}.", DtlsCrypto::class_id());
     made.inspect_err(report).ok()
 }
 
 fn signing_key(key: Option<Gd<CryptoKey>>) -> Result<SigningKey, CryptoError> {
-    Ok(SigningKey::parse(credentials::private_key(key)?.as_bytes())?)
+    Ok(SigningKey::parse(parts::private_key(key)?.as_bytes())?)
 }
 
 fn public_key(key: Option<Gd<CryptoKey>>) -> Result<PublicKey, CryptoError> {
@@ -223,7 +264,7 @@ fn authority(
 
 fn first_of(certificate: Option<Gd<X509Certificate>>) -> Result<Certificates, CryptoError> {
     let certificate = certificate.ok_or(CredentialError::Null("certificate"))?;
-    Ok(saved::first_of(&certificate, "certificate")?)
+    Ok(certificate::first_of(&certificate, "certificate")?)
 }
 
 fn subject(names: &PackedStringArray, usage: Usage) -> Result<Subject, CryptoError> {
@@ -244,5 +285,21 @@ fn loaded_key(pem: &str) -> Result<Gd<CryptoKey>, CryptoError> {
 }
 
 fn loaded_certificate(pem: &str) -> Result<Gd<X509Certificate>, CryptoError> {
-    saved::loaded(pem).map_err(CryptoError::Engine)
+    certificate::loaded(pem).map_err(CryptoError::Engine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_key_of_the_core_has_its_constant() {
+        let kinds: Vec<dtls_core::KeyKind> =
+            KeyKind::ALL.iter().map(|(_, kind)| (*kind).into()).collect();
+        assert_eq!(kinds, dtls_core::KeyKind::ALL);
+        for (name, kind) in KeyKind::ALL {
+            let of_core = dtls_core::KeyKind::from(*kind).name().replace("P-", "P");
+            assert_eq!(*name, format!("KEY_{}", of_core.replace('-', "_")));
+        }
+    }
 }

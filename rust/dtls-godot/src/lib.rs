@@ -1,43 +1,49 @@
 //! The Godot classes `DTLSServerOpenSSL`, `PacketPeerDTLSOpenSSL`, `DTLSOptions` and `DTLSCrypto`.
 //!
-//! Thin on purpose: a method here converts, delegates and converts. What it says about DTLS it asks
-//! `dtls-core`; what is known here is the engine: its sockets, its resources, its console.
+//! Thin on purpose: a method here converts, delegates and converts. `dtls-core` decides about DTLS; what is
+//! known here is the engine: its sockets, its resources, its console.
+//!
+//! From the top down: the classes (`server`, `peer`, `crypto`, `options`), what configurations are made from
+//! (`configuration`), what gdext calls private (`gdext_private`), the engine (`engine`). `configuration` reads
+//! the `options`, and nothing refers to what is above it.
 
 mod configuration;
-mod connection;
-mod credentials;
 mod crypto;
-mod enums;
-mod error;
+mod engine;
 mod gdext_private;
 #[cfg(test)]
 mod help;
-mod logging;
-mod names;
 mod options;
-mod packet_peer;
-mod parts;
 mod peer;
-mod peers;
-mod saved;
 mod server;
-mod settings;
-mod stats;
-mod udp;
 
 use godot::init::{ExtensionLibrary, InitStage, gdextension};
 
+use crate::crypto::DtlsCrypto;
+use crate::engine::{logging, settings};
+use crate::gdext_private::class_ids;
+use crate::options::DtlsOptions;
+use crate::peer::PacketPeerDtls;
+use crate::server::DtlsServer;
+
 struct Addon;
 
-// SAFETY: gdext asks whoever implements this to accept its safety rules; nothing here gives
-// references to engine objects away or touches them outside of calls from the engine.
+// SAFETY: an implementation accepts gdext's safety rules by this; nothing here gives references to engine
+// objects away or touches them outside of calls from the engine.
 #[gdextension]
 unsafe impl ExtensionLibrary for Addon {
     fn on_stage_init(stage: InitStage) {
         if stage == InitStage::Scene {
-            gdext_private::know_classes();
-            enums::register();
-            packet_peer::register();
+            class_ids::add_those_of_the_engine();
+            class_ids::add::<DtlsServer>();
+            class_ids::add::<PacketPeerDtls>();
+            class_ids::add::<DtlsCrypto>();
+            class_ids::add::<DtlsOptions>();
+            peer::register_enums();
+            options::register_enums();
+            crypto::register_enums();
+            peer::methods::register();
+            server::methods::register();
             settings::register();
             logging::start();
             if !dtls_core::use_mimalloc() {

@@ -7,8 +7,8 @@ use godot::classes::{CryptoKey, Engine, TlsOptions, X509Certificate};
 use godot::obj::{Gd, GodotClass, NewGd, Singleton, WithBaseField};
 use godot::register::godot_api;
 
-use crate::enums::VerifyMode;
-use crate::names::class;
+use crate::engine::names::class;
+use crate::gdext_private::class_enum::{class_enum, class_enums};
 
 class! { options,
 
@@ -93,14 +93,14 @@ pub(crate) struct DtlsOptions {
     #[var(set)]
     #[init(val = VerifyMode::Default)]
     pub(crate) verify_mode: VerifyMode,
-    /// Whom to trust: an authority, or the other side's own certificate, or a bundle of several. If
+    /// What to trust: an authority, or the other side's own certificate, or a bundle of several. If
     /// this and [member trusted_ca_pem] are empty, a client trusts what the project setting
     /// [code]network/tls/certificate_bundle_override[/code] or else the system has; a server has to be
     /// given something.
     #[export]
     #[var(set)]
     pub(crate) trusted_ca: Option<Gd<X509Certificate>>,
-    /// Whom to trust, as PEM text; added to [member trusted_ca].
+    /// What to trust, as PEM text; added to [member trusted_ca].
     #[export(multiline)]
     #[var(set)]
     pub(crate) trusted_ca_pem: GString,
@@ -240,8 +240,8 @@ impl DtlsOptions {
     pub(crate) const DEFAULT_MAX_PEERS_PER_PREFIX: i64 = 0;
 }
 
-/// The methods, and setters that tell whoever shows the options, such as the Inspector. Nobody has the
-/// options when the signal is emitted: whoever listens may read them.
+/// The methods, and setters that emit `changed`, for the Inspector and others that show the options. They are
+/// not borrowed when the signal is emitted: its receivers may read them.
 macro_rules! with_setters {
     ({ $($set:ident($field:ident: $type:ty);)+ } $($methods:tt)*) => {
         #[godot_api]
@@ -339,8 +339,31 @@ with_setters! {
     }
 }
 
-/// The MTU that someone means who has gone from `before` to `value` in the Inspector, which has no range
-/// with a gap in it: between 0 and the least that is possible there is nothing.
+class_enum! {
+    /// How the other side's certificate is treated.
+    VerifyMode of DtlsOptions::class_id() => {
+        /// [constant VERIFY_REQUIRED] for a client, unless it has a pre-shared key; [constant
+        /// VERIFY_NONE] for a server.
+        VERIFY_DEFAULT => Default = 0,
+        /// A client takes whatever certificate a server has: anyone on the way can read and change
+        /// everything, unless [member pinned_sha256] is set. A server asks its clients for none.
+        VERIFY_NONE => None = 1,
+        /// A server asks its clients for a certificate. They need not have one, but one that they show
+        /// has to be good.
+        VERIFY_OPTIONAL => Optional = 2,
+        /// A client verifies the server's certificate. A server lets no client in without a good
+        /// certificate.
+        VERIFY_REQUIRED => Required = 3,
+    }
+}
+
+impl godot::register::property::SimpleVar for VerifyMode {}
+impl godot::register::property::Export for VerifyMode {}
+
+class_enums!(DtlsOptions: VerifyMode);
+
+/// The MTU that is meant by a step from `before` to `value` in the Inspector. Its ranges have no gaps, but
+/// between 0 and the least that is possible there is no MTU.
 fn stepped_mtu(before: i64, value: i64) -> i64 {
     let least = i64::from(*Limits::MTU.start());
     match value {
@@ -363,5 +386,16 @@ mod tests {
             assert_eq!(stepped_mtu(0, value), value);
             assert_eq!(stepped_mtu(1400, value), value);
         }
+    }
+
+    #[test]
+    fn the_inspector_shows_what_a_constant_means() {
+        use godot::meta::GodotConvert as _;
+        let godot::meta::shape::GodotShape::Enum { enumerators, .. } = VerifyMode::godot_shape()
+        else {
+            panic!("it is an enum");
+        };
+        let names: Vec<_> = enumerators.iter().map(|shown| shown.name.to_string()).collect();
+        assert_eq!(names, ["Default", "None", "Optional", "Required"]);
     }
 }

@@ -1,23 +1,31 @@
 //! `PacketPeerDTLSOpenSSL`.
+//!
+//! The class refers to no method of `methods.rs`, which registers them on it.
 
-use std::sync::Arc;
+mod connection;
+mod enums;
+mod handle;
+pub(crate) mod methods;
 
 use dtls_core::{Session, Stats};
 use godot::builtin::{GString, PackedByteArray, VarDictionary};
-use godot::classes::{PacketPeerUdp, X509Certificate};
+use godot::classes::{PacketPeerUdp, TlsOptions, X509Certificate};
 use godot::global::Error;
 use godot::obj::{Gd, GodotClass};
 use godot::register::godot_api;
 
-use crate::connection::Peer;
-use crate::gdext_private::{OptionalCertificate, OptionalOptions};
-use crate::names::class;
+use self::connection::Peer;
+use self::enums::{Reason, Status};
+use self::handle::PeerHandle;
+use crate::configuration::client::client_config;
+use crate::configuration::{certificate, of_arguments, of_options};
+use crate::engine::handles::{self, HasHandle, Registered};
+use crate::engine::names::class;
+use crate::engine::statistics;
+use crate::engine::udp::Claim;
+use crate::gdext_private::class_enum::class_enums;
+use crate::gdext_private::optional_object::Optional;
 use crate::options::DtlsOptions;
-use crate::parts::client_config;
-use crate::peers::{Handle, with};
-use crate::stats;
-use crate::udp::Claim;
-use crate::{configuration, credentials, saved};
 
 class! { peer,
 
@@ -55,19 +63,35 @@ class! { peer,
 /// underneath. One packet is one datagram of at most 16,384 bytes; packets of up to 1,163 bytes are not
 /// split on the way.
 pub(crate) struct PacketPeerDtls {
-    /// Where everything is; `peers.rs` says why.
-    pub(crate) handle: Arc<Handle>,
+    /// Everything that the peer has; `engine/handles.rs` says why.
+    handle: Registered<PeerHandle>,
 }}
+
+class_enums!(PacketPeerDtls: Status, Reason);
+
+impl HasHandle for PacketPeerDtls {
+    type Handle = PeerHandle;
+
+    fn registered(&self) -> &Registered<PeerHandle> {
+        &self.handle
+    }
+}
 
 impl PacketPeerDtls {
     /// A server's peer whose handshake has begun.
     pub(crate) fn accepted(udp: Gd<PacketPeerUdp>, claim: Claim, session: Session) -> Gd<Self> {
-        Self::made(|peer| peer.accept(udp, claim, session))
+        Self::new_with(|peer| peer.accept(udp, claim, session))
     }
 
-    /// A server's peer that leads nowhere.
+    /// A server's peer without a connection.
     pub(crate) fn refused(why: &str) -> Gd<Self> {
-        Self::made(|peer| peer.refuse(why))
+        Self::new_with(|peer| peer.refuse(why))
+    }
+
+    fn new_with(action: impl FnOnce(&mut Peer)) -> Gd<Self> {
+        let (object, handle) = handles::new_object(|handle| Self { handle });
+        handle.with((), action);
+        object
     }
 }
 
@@ -97,12 +121,12 @@ impl PacketPeerDtls {
         packet_peer: Option<Gd<PacketPeerUdp>>,
         #[opt(default = true)] validate_certs: bool,
         #[opt(default = "")] for_hostname: GString,
-        #[opt(default = OptionalCertificate(None))] valid_certificate: OptionalCertificate,
+        #[opt(default = Optional(None))] valid_certificate: Optional<X509Certificate>,
     ) -> Error {
         let method = format!("{}.connect_to_peer", Self::class_id());
-        with(&this, Error::ERR_BUSY, |peer| {
+        handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
             peer.connect(&method, packet_peer, || {
-                credentials::client(validate_certs, &for_hostname.to_string(), valid_certificate.0)
+                of_arguments::client(validate_certs, &for_hostname.to_string(), valid_certificate.0)
             })
         })
     }
@@ -117,12 +141,12 @@ impl PacketPeerDtls {
         this: Gd<Self>,
         packet_peer: Option<Gd<PacketPeerUdp>>,
         hostname: GString,
-        #[opt(default = OptionalOptions(None))] client_options: OptionalOptions,
+        #[opt(default = Optional(None))] client_options: Optional<TlsOptions>,
     ) -> Error {
         let method = format!("{}.connect_tls", Self::class_id());
-        with(&this, Error::ERR_BUSY, |peer| {
+        handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
             peer.connect(&method, packet_peer, || {
-                credentials::client_by_options(&hostname.to_string(), client_options.0)
+                of_arguments::client_by_options(&hostname.to_string(), client_options.0)
             })
         })
     }
@@ -130,7 +154,7 @@ impl PacketPeerDtls {
     /// Ends the connection and tells the other side. Packets that have been received can still be read.
     #[func(gd_self)]
     fn disconnect_from_peer(this: Gd<Self>) {
-        with(&this, (), Peer::disconnect);
+        handles::handle_of(&this).with((), Peer::disconnect);
     }
 
     /// Starts a handshake over [param packet_peer] by [param options]. [param hostname] is the name or the
@@ -150,9 +174,9 @@ impl PacketPeerDtls {
         options: Option<Gd<DtlsOptions>>,
     ) -> Error {
         let method = format!("{}.connect_with_options", Self::class_id());
-        with(&this, Error::ERR_BUSY, |peer| {
+        handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
             peer.connect(&method, packet_peer, || {
-                let parts = configuration::client(&hostname.to_string(), options)?;
+                let parts = of_options::client(&hostname.to_string(), options)?;
                 client_config(&parts)
             })
         })
@@ -166,7 +190,7 @@ impl PacketPeerDtls {
     #[func]
     fn get_peer_certificate(&self) -> Option<Gd<X509Certificate>> {
         let chain = self.handle.with(Vec::new(), |peer| peer.certificates());
-        saved::loaded(chain.first()?).ok()
+        certificate::loaded(chain.first()?).ok()
     }
 
     /// The certificates of the other side as PEM text: its own first, then the intermediates that it has
@@ -222,7 +246,7 @@ impl PacketPeerDtls {
         self.ask(|session| session.protocol_version().map(str::to_owned))
     }
 
-    /// Secret bytes that both sides of this connection have in common, and nobody else (RFC 5705): as
+    /// Secret bytes that both sides of this connection have, and no one else (RFC 5705): as
     /// many as [param length], from 1 to 8,160. [param label] says what they are for, so that different
     /// uses get different bytes; [param context] can tie them to something that both sides know, such as
     /// the number of a match. Empty, with an error on the console, when the status is not
@@ -291,7 +315,15 @@ impl PacketPeerDtls {
     /// [code]timeout[/code], [code]certificate_expired[/code] or [code]hostname_mismatch[/code].
     #[func]
     fn get_stats(&self) -> VarDictionary {
-        stats::dictionary(&self.handle.with(Stats::default(), |peer| peer.stats()))
+        statistics::dictionary(&self.handle.with(Stats::default(), |peer| peer.stats()))
+    }
+
+    /// The same as [method get_failure_reason], by its old name, which the next version does not have.
+    ///
+    /// @deprecated Use [method get_failure_reason].
+    #[func]
+    fn get_error_code(&self) -> Reason {
+        self.handle.with(Reason::None, |peer| peer.failure_reason())
     }
 }
 
@@ -305,6 +337,6 @@ impl PacketPeerDtls {
 
 impl Drop for PacketPeerDtls {
     fn drop(&mut self) {
-        self.handle.forget();
+        self.handle.with((), Peer::close);
     }
 }

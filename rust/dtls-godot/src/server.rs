@@ -1,26 +1,25 @@
 //! `DTLSServerOpenSSL`.
+//!
+//! The class refers to no method of `methods.rs`, which registers them on it.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+mod handle;
+pub(crate) mod methods;
 
-use dtls_core::{Accepted, Acceptor, Datagrams, PskKeys, ServerConfig, Stats};
+use dtls_core::{Acceptor, PskKeys, ServerConfig};
 use godot::builtin::{GString, PackedByteArray};
 use godot::classes::{CryptoKey, PacketPeerUdp, TlsOptions, X509Certificate};
 use godot::global::Error;
-use godot::obj::{Gd, GodotClass, InstanceId};
+use godot::obj::Gd;
 use godot::register::godot_api;
-use parking_lot::Mutex;
 
-use crate::configuration;
-use crate::credentials;
-use crate::error::CredentialError;
-use crate::gdext_private::OptionalCertificate;
-use crate::logging::Holder;
-use crate::names::class;
+use self::handle::ServerHandle;
+use crate::configuration::error::CredentialError;
+use crate::configuration::{of_arguments, of_options};
+use crate::engine::handles::{self, HasHandle, Registered};
+use crate::engine::names::class;
+use crate::gdext_private::optional_object::Optional;
 use crate::options::DtlsOptions;
 use crate::peer::PacketPeerDtls;
-use crate::peers::{self, Handled, Known};
-use crate::udp::{self, Claim, Flow};
 
 class! { server,
 
@@ -82,48 +81,15 @@ class! { server,
 /// Only DTLS 1.2 is spoken, with authenticated encryption and forward secrecy. The last may be missing with
 /// a pre-shared key, if a client offers nothing better.
 pub(crate) struct DtlsServer {
-    /// Where everything is; `peers.rs` says why.
-    handle: Arc<Handle>,
+    /// Everything that the server has; `engine/handles.rs` says why.
+    handle: Registered<ServerHandle>,
 }}
 
-/// What a server has. The engine is not called while it is locked: it may print something, and whoever
-/// listens to that may ask the server.
-#[derive(Default)]
-pub(crate) struct Handle {
-    /// The object's, once it was asked for.
-    id: OnceLock<InstanceId>,
-    server: Mutex<Server>,
-}
+impl HasHandle for DtlsServer {
+    type Handle = ServerHandle;
 
-#[derive(Default)]
-struct Server {
-    acceptor: Option<Acceptor>,
-    /// Why the last `setup` failed.
-    last_error: String,
-    /// What is wrong with the calls of `take_connection`.
-    misuse: &'static str,
-}
-
-impl Handled for DtlsServer {
-    type Handle = Handle;
-
-    fn handle_of(object: &Gd<Self>) -> Arc<Handle> {
-        let handle = Arc::clone(&object.bind().handle);
-        let _the_same = handle.id.set(object.instance_id());
-        handle
-    }
-
-    fn known() -> &'static Known<Handle> {
-        static KNOWN: Known<Handle> = Known::new();
-        &KNOWN
-    }
-}
-
-impl Drop for DtlsServer {
-    fn drop(&mut self) {
-        if let Some(id) = self.handle.id.get() {
-            Self::known().forget(*id);
-        }
+    fn registered(&self) -> &Registered<ServerHandle> {
+        &self.handle
     }
 }
 
@@ -149,15 +115,15 @@ impl DtlsServer {
         this: Gd<Self>,
         key: Option<Gd<CryptoKey>>,
         certificate: Option<Gd<X509Certificate>>,
-        #[opt(default = OptionalCertificate(None))] chain: OptionalCertificate,
+        #[opt(default = Optional(None))] chain: Optional<X509Certificate>,
     ) -> Error {
-        Self::set_config(this, "setup", credentials::server(key, certificate, chain.0))
+        Self::set_config(this, "setup", of_arguments::server(key, certificate, chain.0))
     }
 
     /// The same as [method setup], with the options of [method TLSOptions.server].
     #[func(gd_self)]
     fn setup_tls(this: Gd<Self>, server_options: Option<Gd<TlsOptions>>) -> Error {
-        Self::set_config(this, "setup_tls", credentials::server_by_options(server_options))
+        Self::set_config(this, "setup_tls", of_arguments::server_by_options(server_options))
     }
 
     /// The same as [method setup], with everything that [DTLSOptions] has. [method get_last_error] names
@@ -168,7 +134,7 @@ impl DtlsServer {
     /// among the keys any more.
     #[func(gd_self)]
     fn setup_with_options(this: Gd<Self>, options: Option<Gd<DtlsOptions>>) -> Error {
-        Self::set_config(this, "setup_with_options", configuration::server(options))
+        Self::set_config(this, "setup_with_options", of_options::server(options))
     }
 
     /// Adds a pre-shared key of 16 to 512 bytes for the clients to come, or replaces the one that
@@ -219,29 +185,17 @@ impl DtlsServer {
     /// error "the client started again". Nothing less ends the old one.
     #[func(gd_self)]
     fn take_connection(this: Gd<Self>, udp_peer: Option<Gd<PacketPeerUdp>>) -> Gd<PacketPeerDtls> {
-        let server = Self::handle(&this);
-        server.take(udp_peer).unwrap_or_else(|why| {
-            // How often it is made is up to whoever sends datagrams, so a mistake is printed once.
-            let known = server.with(|server| std::mem::replace(&mut server.misuse, why));
-            if known != why {
-                log::error!("{}.take_connection: {why}.", Self::class_id());
-            }
-            PacketPeerDtls::refused(why)
-        })
+        handles::handle_of(&this).take_connection(udp_peer)
     }
 }
 
 impl DtlsServer {
-    fn handle(this: &Gd<Self>) -> Arc<Handle> {
-        peers::handle(this.instance_id(), || this.clone())
-    }
-
     fn set_config(
         this: Gd<Self>,
         method: &str,
         config: Result<ServerConfig, CredentialError>,
     ) -> Error {
-        let server = Self::handle(&this);
+        let server = handles::handle_of(&this);
         let result = config.and_then(|config| server.with(|server| server.use_config(config)));
         server.settle(method, result)
     }
@@ -252,120 +206,11 @@ impl DtlsServer {
         method: &str,
         change: impl FnOnce(&mut Acceptor) -> Result<(), CredentialError>,
     ) -> Error {
-        let server = Self::handle(&this);
+        let server = handles::handle_of(&this);
         let result = server.with(|server| match &mut server.acceptor {
             Some(acceptor) => change(acceptor),
             None => Err(CredentialError::NotSetUp),
         });
         server.settle(method, result)
-    }
-}
-
-impl Handle {
-    fn with<R>(&self, action: impl FnOnce(&mut Server) -> R) -> R {
-        let _holder = Holder::new();
-        let mut server = self.server.lock();
-        action(&mut server)
-    }
-
-    pub(crate) fn last_error(&self) -> String {
-        self.with(
-            |Server { misuse, last_error, .. }| {
-                if misuse.is_empty() { last_error.clone() } else { (*misuse).to_owned() }
-            },
-        )
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        self.with(|server| server.acceptor.as_ref().map(Acceptor::stats).unwrap_or_default())
-    }
-
-    /// The peer for a client, or what the caller did wrong.
-    fn take(
-        &self,
-        udp_peer: Option<Gd<PacketPeerUdp>>,
-    ) -> Result<Gd<PacketPeerDtls>, &'static str> {
-        const NOT_SET_UP: &str = "the server has no certificate yet; call setup() first";
-        if self.with(|server| server.acceptor.is_none()) {
-            return Err(NOT_SET_UP);
-        }
-        let mut udp = udp_peer.ok_or("the UDP peer is null")?;
-        if !udp.is_socket_connected() {
-            return Err(
-                "the UDP peer is not connected; it has to come from UDPServer.take_connection()",
-            );
-        }
-        let claim = Claim::of(&udp).ok_or(
-            "another peer uses this UDP peer; take it again only when the connection of that one is over",
-        )?;
-        self.with(|server| server.misuse = "");
-        let now = Instant::now();
-        let mut outgoing = Datagrams::new();
-        let mut session = None;
-        let mut why = "no datagram is waiting";
-        let asked = udp.clone();
-        udp::receive(&mut udp, |datagram| {
-            let Some(address) = udp::address(&asked) else {
-                return Flow::More;
-            };
-            let accepted = self.with(|server| {
-                let acceptor = server.acceptor.as_mut()?;
-                Some(acceptor.handle_datagram(address, datagram, &mut outgoing, now))
-            });
-            let Some(accepted) = accepted else { return Flow::Enough };
-            match accepted {
-                Ok(Accepted::Session(accepted)) => {
-                    session = Some(accepted);
-                    return Flow::Enough;
-                }
-                Ok(Accepted::CookieSent) => {
-                    log::debug!("{address} was sent a cookie");
-                    why = "the client was asked to prove its address and will come again; \
-                           this is a part of every connection";
-                }
-                Ok(Accepted::Noise) => {
-                    log::debug!("{address} sent something other than a ClientHello");
-                    why = "what arrived was not the beginning of a connection";
-                }
-                Err(error) => {
-                    log::warn!("a ClientHello of {address} was lost: {error}");
-                    why = "OpenSSL failed";
-                }
-            }
-            Flow::More
-        });
-        for datagram in outgoing.iter() {
-            udp::send(&mut udp, datagram);
-        }
-        Ok(match session {
-            Some(session) => PacketPeerDtls::accepted(udp, claim, *session),
-            None => PacketPeerDtls::refused(why),
-        })
-    }
-
-    /// Keeps and prints what is wrong, if anything is.
-    fn settle(&self, method: &str, result: Result<(), CredentialError>) -> Error {
-        let last_error = result.as_ref().map_or_else(ToString::to_string, |()| String::new());
-        self.with(|server| {
-            server.misuse = "";
-            server.last_error = last_error;
-        });
-        match result {
-            Ok(()) => Error::OK,
-            Err(error) => {
-                log::error!("{}.{method}: {error}.", DtlsServer::class_id());
-                error.code()
-            }
-        }
-    }
-}
-
-impl Server {
-    fn use_config(&mut self, config: ServerConfig) -> Result<(), CredentialError> {
-        match &mut self.acceptor {
-            Some(acceptor) => acceptor.set_config(config),
-            None => self.acceptor = Some(Acceptor::new(config, Instant::now())?),
-        }
-        Ok(())
     }
 }

@@ -6,14 +6,15 @@ use super::{Files, Finding};
 const PAGE: &str = "docs/errors.md";
 
 /// Where errors are worded.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "rust/dtls-core/src/error.rs",
     "rust/dtls-core/src/failure.rs",
     "rust/dtls-core/src/issue.rs",
     "rust/dtls-core/src/session.rs",
-    "rust/dtls-godot/src/connection.rs",
+    "rust/dtls-godot/src/peer/connection.rs",
     "rust/dtls-godot/src/crypto.rs",
-    "rust/dtls-godot/src/error.rs",
+    "rust/dtls-godot/src/configuration/error.rs",
+    "rust/dtls-godot/src/engine/settings.rs",
 ];
 
 /// What scripts never see: endings that need no explanation, and what they get a code for.

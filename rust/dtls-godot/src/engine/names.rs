@@ -1,23 +1,30 @@
-//! The one place that knows what the classes are called.
+//! What the classes are called. No other file has their names.
 //!
 //! Godot 4 registers classes of its own as `DTLSServer` and `PacketPeerDTLS`, refuses extension
 //! classes of the same name, and has no build option to leave them out. So the documented names are
 //! for engines whose source was changed to leave them free: the cargo feature `documented-names`.
 
+/// What a server is called, for messages.
+pub(crate) const SERVER: &str =
+    if cfg!(feature = "documented-names") { "DTLSServer" } else { "DTLSServerOpenSSL" };
+/// What a peer is called, for its enums.
+pub(crate) const PEER: &str =
+    if cfg!(feature = "documented-names") { "PacketPeerDTLS" } else { "PacketPeerDTLSOpenSSL" };
+
 /// Defines the struct behind an engine class: `class! { server, struct ... }`.
 #[cfg(not(feature = "documented-names"))]
 macro_rules! class {
     (server, $($definition:tt)*) => {
-        $crate::names::define! { DTLSServerOpenSSL, RefCounted, init, $($definition)* }
+        $crate::engine::names::define! { DTLSServerOpenSSL, RefCounted, init, $($definition)* }
     };
     (options, $($definition:tt)*) => {
-        $crate::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
+        $crate::engine::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
     };
     (peer, $($definition:tt)*) => {
-        $crate::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, init, $($definition)* }
+        $crate::engine::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, init, $($definition)* }
     };
     (crypto, $($definition:tt)*) => {
-        $crate::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
+        $crate::engine::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
     };
 }
 
@@ -25,16 +32,16 @@ macro_rules! class {
 #[cfg(feature = "documented-names")]
 macro_rules! class {
     (server, $($definition:tt)*) => {
-        $crate::names::define! { DTLSServer, RefCounted, init, $($definition)* }
+        $crate::engine::names::define! { DTLSServer, RefCounted, init, $($definition)* }
     };
     (options, $($definition:tt)*) => {
-        $crate::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
+        $crate::engine::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
     };
     (peer, $($definition:tt)*) => {
-        $crate::names::define! { PacketPeerDTLS, PacketPeerExtension, init, $($definition)* }
+        $crate::engine::names::define! { PacketPeerDTLS, PacketPeerExtension, init, $($definition)* }
     };
     (crypto, $($definition:tt)*) => {
-        $crate::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
+        $crate::engine::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
     };
 }
 

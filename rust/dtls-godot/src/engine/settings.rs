@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use dtls_core::Limits;
+use dtls_core::{ConfigError, Limits};
 use godot::builtin::{GString, Variant, VariantType, vdict};
 use godot::classes::ProjectSettings;
 use godot::meta::ToGodot;
 use godot::obj::{EngineEnum, Singleton};
 use godot::register::info::PropertyHint;
 use log::LevelFilter;
-
-use crate::error::CredentialError;
 
 /// How much is logged.
 pub(crate) const LEVEL: &str = "dtls/logging/level";
@@ -29,10 +27,23 @@ const DEFAULT_IDLE_TIMEOUT: f64 = 0.0;
 /// Whether an exported release build may write a key log.
 pub(crate) const ALLOW_KEY_LOG: &str = "dtls/debug/allow_key_log";
 
-/// The engine's own setting, by which a project can bring its own roots.
+/// The engine's own setting: a file with the certificates that a project trusts.
 pub(crate) const BUNDLE: &str = "network/tls/certificate_bundle_override";
 
-/// Makes the settings known to the project and to the editor.
+/// Why a project setting cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingError {
+    #[error("the project setting {name} cannot be used: {0}", name = MTU)]
+    BadMtu(ConfigError),
+    #[error(
+        "the project setting {name} cannot be used: {0} is not a number of seconds; it can be 0 for \
+         never, or at least 0.1",
+        name = IDLE_TIMEOUT
+    )]
+    BadIdleTimeout(String),
+}
+
+/// Adds the settings to the project and to the editor.
 pub(crate) fn register() {
     let level = &DEFAULT_LEVEL.to_variant();
     add(LEVEL, level, VariantType::STRING, PropertyHint::ENUM, LEVELS);
@@ -60,7 +71,7 @@ fn add(name: &str, default: &Variant, kind: VariantType, hint: PropertyHint, cho
     settings.add_property_info(&info.upcast_any_dictionary());
 }
 
-/// The level that is set, or what stands there instead of one.
+/// The level that is set, or the value that is no level.
 pub(crate) fn level() -> Result<LevelFilter, Variant> {
     let chosen = ProjectSettings::singleton().get_setting(LEVEL);
     let level = chosen.try_to::<GString>().ok().and_then(|level| level.to_string().parse().ok());
@@ -71,16 +82,16 @@ pub(crate) fn level() -> Result<LevelFilter, Variant> {
 ///
 /// # Errors
 /// When a setting is out of range.
-pub(crate) fn limits() -> Result<Limits, CredentialError> {
+pub(crate) fn limits() -> Result<Limits, SettingError> {
     let settings = ProjectSettings::singleton();
     let mtu = settings.get_setting(MTU).try_to::<i64>().unwrap_or_default();
     let limits = Limits::default().with_mtu(u32::try_from(mtu).unwrap_or_default());
     let idle_timeout = settings.get_setting(IDLE_TIMEOUT);
     // A whole number is as good; what is no number is an error, and not never.
     let seconds = idle_timeout.try_to_relaxed::<f64>().unwrap_or(f64::NAN);
-    let bad = || CredentialError::BadIdleTimeout(idle_timeout.to_string());
+    let bad = || SettingError::BadIdleTimeout(idle_timeout.to_string());
     let after = Duration::try_from_secs_f64(seconds).map_err(|_| bad())?;
-    let limits = limits.map_err(CredentialError::BadMtu)?;
+    let limits = limits.map_err(SettingError::BadMtu)?;
     limits.with_idle_timeout((!after.is_zero()).then_some(after)).map_err(|_| bad())
 }
 

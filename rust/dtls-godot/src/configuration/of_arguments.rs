@@ -4,9 +4,11 @@ use dtls_core::{ClientConfig, Identity, Role, ServerConfig};
 use godot::classes::{CryptoKey, TlsOptions, X509Certificate};
 use godot::obj::Gd;
 
-use crate::error::CredentialError;
-use crate::parts::{self, ClientParts, Trusted, client_config, default_trust, host_name_of};
-use crate::saved::Saved;
+use super::certificate::EngineCertificate;
+use super::client::{ClientParts, Trusted, client_config, default_trust};
+use super::error::CredentialError;
+use super::parts::{self, host_name_of, private_key};
+use crate::engine::settings;
 
 /// The configuration of a server that shows `certificate` and `chain`.
 pub(crate) fn server(
@@ -16,12 +18,12 @@ pub(crate) fn server(
 ) -> Result<ServerConfig, CredentialError> {
     let key = private_key(key)?;
     let certificate = certificate.ok_or(CredentialError::Null("certificate"))?;
-    let mut certificates = Saved::new(&certificate, "certificate")?.certificates()?;
+    let mut certificates = EngineCertificate::new(&certificate, "certificate")?.certificates()?;
     if let Some(chain) = chain {
-        certificates.append(Saved::new(&chain, "chain")?.certificates()?);
+        certificates.append(EngineCertificate::new(&chain, "chain")?.certificates()?);
     }
     let identity = Identity::new(key.as_bytes(), certificates)?;
-    let config = ServerConfig::new(&identity)?.with_limits(parts::limits()?);
+    let config = ServerConfig::new(&identity)?.with_limits(settings::limits()?);
     parts::warn_of(&identity, Role::Server, "");
     Ok(config)
 }
@@ -87,13 +89,4 @@ fn client_with_name(
         return Err(CredentialError::NoHostName);
     }
     client(true, name, trusted)
-}
-
-pub(crate) fn private_key(key: Option<Gd<CryptoKey>>) -> Result<String, CredentialError> {
-    let mut key = key.ok_or(CredentialError::NoKey)?;
-    // True for an empty key too; asking one for its text prints an error of the engine's.
-    if key.is_public_only() {
-        return Err(CredentialError::NoPrivateKey);
-    }
-    Ok(key.save_to_string().to_string())
 }

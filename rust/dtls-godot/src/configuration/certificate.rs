@@ -18,26 +18,26 @@ use godot::global::Error;
 use godot::obj::{Gd, InstanceId, NewGd, Singleton};
 use lru::LruCache;
 
-use crate::error::CredentialError;
+use super::error::CredentialError;
 
 /// Bytes of PEM, the NUL behind it included, that the engine has room for when it gives a certificate back.
 const LARGEST: usize = 4096;
 
-/// An engine object as text, by which it can be told from others, and the file that has the rest of it.
+/// An X509Certificate as text, by which it can be told from others, and the file that has the rest of it.
 #[derive(Debug, Hash)]
-pub(crate) struct Saved {
+pub(crate) struct EngineCertificate {
     /// PEM, as the engine writes it. Empty if that is too much for it.
     text: String,
-    /// Where it was loaded from, or nothing.
+    /// The path that the object was loaded from, or nothing.
     path: String,
-    /// What is there now, or nothing if that is just what the text is. Of two bundles that begin with the
-    /// same certificate, the text may be the same.
+    /// What that file has now, or nothing if it is the one certificate of the text. Two bundles that begin
+    /// with the same certificate may have the same text.
     file: Vec<u8>,
     /// What it is called in errors.
     what: &'static str,
 }
 
-impl Saved {
+impl EngineCertificate {
     pub(crate) fn new(
         certificate: &Gd<X509Certificate>,
         what: &'static str,
@@ -58,69 +58,54 @@ impl Saved {
         Ok(Self { text, path, file, what })
     }
 
-    /// Every certificate that is in it, or an error.
-    pub(crate) fn certificates(&self) -> Result<Certificates, CredentialError> {
+    /// What the engine gives back, or nothing if that is more than the engine writes.
+    fn given(&self) -> Result<Option<Certificates>, CredentialError> {
         if self.text.is_empty() {
-            return self.large();
+            return Ok(None);
         }
-        let Self { text, path, file, what } = self;
-        let given = Certificates::parse(text.as_bytes())?;
-        let count = given.len();
-        if !given.are_copies() {
-            return Ok(given);
-        }
-        if path.is_empty() {
-            return if count == 1 {
-                Ok(given)
-            } else {
-                Err(CredentialError::ChainLost { what, count })
-            };
-        }
-        if file.is_empty() && count == 1 {
-            return Ok(given);
-        }
-        // The engine leaves out what it cannot read, such as Ed25519 certificates and a block that was
-        // cut off, so the file can have more than the object.
-        match Certificates::parse(file) {
-            Ok(all) if !all.starts_like(&given) && count == 1 => Ok(given),
-            Ok(all) if !all.starts_like(&given) || all.len() < count => {
-                Err(CredentialError::Changed { what, path: path.clone() })
-            }
-            Ok(all) if all.len() > 1 && all.are_copies() => {
-                Err(CredentialError::Copies { what, path: path.clone() })
-            }
-            Ok(all) => Ok(all),
-            // Not a file of certificates: a .tres, or a file that is gone.
-            Err(ConfigError::NoCertificate) if count == 1 => Ok(given),
-            Err(why) => Err(CredentialError::Incomplete { what, path: path.clone(), why }),
-        }
+        Ok(Some(Certificates::parse(self.text.as_bytes())?))
     }
 
-    /// The certificates of the file, the first of which the engine does not give back.
-    fn large(&self) -> Result<Certificates, CredentialError> {
+    /// Every certificate that is in it, or an error.
+    pub(crate) fn certificates(&self) -> Result<Certificates, CredentialError> {
         let Self { path, file, what, .. } = self;
-        match Certificates::parse(file) {
-            Ok(all) if all.first_pem().len() < LARGEST => {
-                Err(CredentialError::Changed { what, path: path.clone() })
+        let given = self.given()?;
+        let count = given.as_ref().map_or(0, Certificates::len);
+        let in_file = Certificates::parse(file);
+        // The engine leaves out what it cannot read, such as Ed25519 certificates and a block that was
+        // cut off, so the file can have more than the object.
+        let is_of_file = in_file.as_ref().is_ok_and(|all| match &given {
+            Some(given) => all.starts_like(given) && all.len() >= count,
+            None => all.first_pem().len() >= LARGEST,
+        });
+        match (given, in_file) {
+            // Not the copies that the engine makes of a chain.
+            (Some(given), _) if !given.are_copies() => Ok(given),
+            (Some(_), _) if path.is_empty() && count > 1 => {
+                Err(CredentialError::ChainLost { what, count })
             }
-            Ok(all) if all.len() > 1 && all.are_copies() => {
-                Err(CredentialError::Copies { what, path: path.clone() })
-            }
-            Ok(all) => Ok(all),
-            Err(ConfigError::NoCertificate) => {
+            // Not a file of certificates: a .tres, or a file that is gone.
+            (Some(given), Err(ConfigError::NoCertificate)) if count == 1 => Ok(given),
+            (Some(given), Ok(_)) if count == 1 && !is_of_file => Ok(given),
+            (None, Err(ConfigError::NoCertificate)) => {
                 let or_empty = if tells_empty() { "" } else { "is empty, or " };
                 Err(CredentialError::TooLarge { what, or_empty })
             }
-            Err(why) => Err(CredentialError::Incomplete { what, path: path.clone(), why }),
+            (_, Ok(_)) if !is_of_file => Err(CredentialError::Changed { what, path: path.clone() }),
+            (_, Ok(all)) if all.len() > 1 && all.are_copies() => {
+                Err(CredentialError::Copies { what, path: path.clone() })
+            }
+            (_, Ok(all)) => Ok(all),
+            (_, Err(why)) => Err(CredentialError::Incomplete { what, path: path.clone(), why }),
         }
     }
 
     /// The first certificate that is in it, which is what the engine gives back if it can.
     fn first(&self) -> Result<Certificates, CredentialError> {
-        if self.text.is_empty() {
-            return self.large();
+        match self.given()? {
+            Some(given) => Ok(given),
+            None => self.certificates(),
         }
-        Ok(Certificates::parse(self.text.as_bytes())?)
     }
 }
 
@@ -129,7 +114,7 @@ pub(crate) fn first_of(
     certificate: &Gd<X509Certificate>,
     what: &'static str,
 ) -> Result<Certificates, CredentialError> {
-    Saved::new(certificate, what)?.first()
+    EngineCertificate::new(certificate, what)?.first()
 }
 
 /// How long a file that had nothing more than the engine's object is taken to be so still. Reading it

@@ -1,5 +1,5 @@
-## A server and a client, and someone who asks both of them something whenever anything is
-## printed, as a console in a game may. It is run with --verbose and at the level Debug.
+## A server and a client, and a logger that calls both of them whenever something is printed, as a
+## console in a game may. It is run with --verbose and at the level Debug.
 extends Node
 
 const HOST := "127.0.0.1"
@@ -10,10 +10,10 @@ var _udp_server := UDPServer.new()
 var _server := DTLSServerOpenSSL.new()
 var _client := PacketPeerDTLSOpenSSL.new()
 var _peer: PacketPeerDTLSOpenSSL
-var _curious := Curious.new()
+var _logger := CallingLogger.new()
 
 
-class Curious:
+class CallingLogger:
 	extends Logger
 	var server: DTLSServerOpenSSL
 	var peers: Array[PacketPeerDTLSOpenSSL] = []
@@ -41,9 +41,9 @@ func _ready() -> void:
 	var certificate := DTLSCrypto.generate_self_signed_certificate(key, ["localhost"])
 	_udp_server.listen(0, HOST)
 	_server.setup(key, certificate)
-	_curious.server = _server
-	_curious.peers = [_client]
-	OS.add_logger(_curious)
+	_logger.server = _server
+	_logger.peers = [_client]
+	OS.add_logger(_logger)
 	var udp := PacketPeerUDP.new()
 	udp.connect_to_host(HOST, _udp_server.get_local_port())
 	_client.connect_to_peer(udp, true, "localhost", certificate)
@@ -55,16 +55,16 @@ func _process(_delta: float) -> void:
 		var taken := _server.take_connection(_udp_server.take_connection())
 		if taken.get_status() == HANDSHAKING:
 			_peer = taken
-			_curious.peers.append(taken)
+			_logger.peers.append(taken)
 	_client.poll()
 	if _peer == null:
 		return
 	_peer.poll()
 	if _peer.get_status() == CONNECTED and _client.get_status() == CONNECTED:
-		OS.remove_logger(_curious)
-		_curious.server = null
-		_curious.peers.clear()
-		for line in _curious.heard:
+		OS.remove_logger(_logger)
+		_logger.server = null
+		_logger.peers.clear()
+		for line in _logger.heard:
 			print("heard ", line)
 		print("connected")
 		set_process(false)

@@ -1,13 +1,11 @@
-//! The enums of the classes.
+//! The enums of `PacketPeerDTLSOpenSSL`.
 
-use crate::crypto::DtlsCrypto;
-use crate::gdext_private::class_enum;
-use crate::options::DtlsOptions;
-use crate::peer::PacketPeerDtls;
+use crate::engine::names::PEER;
+use crate::gdext_private::class_enum::class_enum;
 
 class_enum! {
     /// What a peer is doing, with the documented values.
-    Status of PacketPeerDtls {
+    Status of PEER => {
         /// There is no connection, and none has failed: none was begun, also because
         /// [method connect_to_peer] or one like it returned an error; or one of the two sides ended it,
         /// or nothing came from the other side for too long.
@@ -17,7 +15,7 @@ class_enum! {
         /// Packets can be sent and received.
         STATUS_CONNECTED => Connected = 2,
         /// A connection that was begun has failed; [method get_last_error] says why, and
-        /// [method get_error_code] for a program. On a peer that
+        /// [method get_failure_reason] for a program. On a peer that
         /// [code]DTLSServerOpenSSL.take_connection()[/code] has just returned it is nothing to worry
         /// about: no connection was begun, mostly because the client has been asked to prove its address,
         /// which is a part of every connection.
@@ -30,7 +28,7 @@ class_enum! {
 
 class_enum! {
     /// Why a connection failed: the core's reasons, under the names that they have there.
-    Reason of PacketPeerDtls {
+    Reason of PEER => {
         /// The connection has not failed. [method get_last_error] can still have something to say: why
         /// it could not be begun, or how it ended.
         REASON_NONE => None = 0,
@@ -108,75 +106,6 @@ impl Reason {
     }
 }
 
-class_enum! {
-    /// How the other side's certificate is treated.
-    VerifyMode of DtlsOptions {
-        /// [constant VERIFY_REQUIRED] for a client, unless it has a pre-shared key; [constant
-        /// VERIFY_NONE] for a server.
-        VERIFY_DEFAULT => Default = 0,
-        /// A client takes whatever certificate a server has: anyone on the way can read and change
-        /// everything, unless [member pinned_sha256] is set. A server asks its clients for none.
-        VERIFY_NONE => None = 1,
-        /// A server asks its clients for a certificate. They need not have one, but one that they show
-        /// has to be good.
-        VERIFY_OPTIONAL => Optional = 2,
-        /// A client verifies the server's certificate. A server lets no client in without a good
-        /// certificate.
-        VERIFY_REQUIRED => Required = 3,
-    }
-}
-
-class_enum! {
-    /// What a certificate is good for.
-    Usage of DtlsCrypto {
-        /// A server may show the certificate, and no client.
-        USAGE_SERVER => Server = 0,
-        /// A client may show the certificate, and no server.
-        USAGE_CLIENT => Client = 1,
-    }
-}
-
-class_enum! {
-    /// What keys can be made: the core's kinds, in its order.
-    KeyKind of DtlsCrypto {
-        /// An ECDSA key on P-256, which is small and fast.
-        KEY_P256 => P256 = 0,
-        /// An ECDSA key on P-384.
-        KEY_P384 => P384 = 1,
-        /// An RSA key of 2,048 bits. RSA keys are for peers that take no others, and can take some seconds
-        /// to make.
-        KEY_RSA_2048 => Rsa2048 = 2,
-        /// An RSA key of 3,072 bits.
-        KEY_RSA_3072 => Rsa3072 = 3,
-        /// An RSA key of 4,096 bits.
-        KEY_RSA_4096 => Rsa4096 = 4,
-    }
-}
-
-impl From<KeyKind> for dtls_core::KeyKind {
-    fn from(kind: KeyKind) -> Self {
-        match kind {
-            KeyKind::P256 => Self::P256,
-            KeyKind::P384 => Self::P384,
-            KeyKind::Rsa2048 => Self::Rsa2048,
-            KeyKind::Rsa3072 => Self::Rsa3072,
-            KeyKind::Rsa4096 => Self::Rsa4096,
-        }
-    }
-}
-
-impl godot::register::property::SimpleVar for VerifyMode {}
-impl godot::register::property::Export for VerifyMode {}
-
-/// Registers all of them.
-pub(crate) fn register() {
-    Status::register();
-    Reason::register();
-    VerifyMode::register();
-    Usage::register();
-    KeyKind::register();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,30 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_key_of_the_core_has_its_constant() {
-        let kinds: Vec<dtls_core::KeyKind> =
-            KeyKind::ALL.iter().map(|(_, kind)| (*kind).into()).collect();
-        assert_eq!(kinds, dtls_core::KeyKind::ALL);
-        for (name, kind) in KeyKind::ALL {
-            let of_core = dtls_core::KeyKind::from(*kind).name().replace("P-", "P");
-            assert_eq!(*name, format!("KEY_{}", of_core.replace('-', "_")));
-        }
-    }
-
-    #[test]
-    fn the_inspector_shows_what_a_constant_means() {
-        use godot::meta::GodotConvert as _;
-        let godot::meta::shape::GodotShape::Enum { enumerators, .. } = VerifyMode::godot_shape()
-        else {
-            panic!("it is an enum");
-        };
-        let names: Vec<_> = enumerators.iter().map(|shown| shown.name.to_string()).collect();
-        assert_eq!(names, ["Default", "None", "Optional", "Required"]);
-    }
-
-    #[test]
     fn every_reason_is_explained() {
-        let page = include_str!("../../../docs/errors.md");
+        let page = include_str!("../../../../docs/errors.md");
         for (name, _) in Reason::ALL {
             assert!(page.contains(&format!("\n| `{name}` | ")), "docs/errors.md has no row {name}");
         }

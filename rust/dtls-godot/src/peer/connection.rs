@@ -1,4 +1,4 @@
-//! What is behind a peer: its socket, its session, and what has become of it.
+//! A peer's connection: its socket, its session, and how it ended.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -11,9 +11,9 @@ use godot::classes::PacketPeerUdp;
 use godot::global::Error;
 use godot::obj::Gd;
 
-use crate::enums::{Reason, Status};
-use crate::error::CredentialError;
-use crate::udp::{self, Claim, Flow};
+use super::enums::{Reason, Status};
+use crate::configuration::error::CredentialError;
+use crate::engine::udp::{self, Claim, Flow};
 
 /// Something to be logged.
 pub(crate) type Report = (log::Level, String);
@@ -24,7 +24,7 @@ pub(crate) struct Peer {
     connection: Connection,
     handed_out: HandedOut,
     last_error: GString,
-    /// What is to be logged once nobody holds the peer: whoever listens may ask it something.
+    /// What is to be logged once the peer is unlocked: a script that listens to the console may call it.
     report: Option<Report>,
 }
 
@@ -33,7 +33,7 @@ enum Connection {
     /// Nothing was begun.
     #[default]
     None,
-    /// `take_connection` found no client to talk to.
+    /// `take_connection` found no client that begins a connection.
     Refused,
     /// There is a socket to serve.
     Active(Active),
@@ -43,21 +43,21 @@ enum Connection {
 
 struct Active {
     udp: Gd<PacketPeerUdp>,
-    /// As long as this peer serves it, no other one may.
+    /// As long as this peer uses the socket, no other one may.
     _claim: Claim,
     session: Session,
-    /// Whose failures the developer wants to hear about: a client's own connection, rather than what
-    /// strangers send to a server.
+    /// Whether it is a client's own connection, whose failure is an error. What strangers send to a server is
+    /// none.
     is_client: bool,
 }
 
 impl Peer {
-    /// Serves a client whose handshake has begun.
+    /// Goes on with the connection of a client whose handshake has begun.
     pub(crate) fn accept(&mut self, udp: Gd<PacketPeerUdp>, claim: Claim, session: Session) {
         self.begin(Active { udp, _claim: claim, session, is_client: false });
     }
 
-    /// Leads nowhere.
+    /// Has no connection, for the reason `why`.
     pub(crate) fn refuse(&mut self, why: &str) {
         self.connection = Connection::Refused;
         self.last_error = GString::from(why);
@@ -109,7 +109,7 @@ impl Peer {
         }
     }
 
-    /// Lets go of the socket when the session is over, and has it reported why, once.
+    /// Gives the socket up when the session is over, and reports why, once.
     fn settle(&mut self) {
         let Connection::Active(active) = &self.connection else {
             return;
@@ -122,7 +122,7 @@ impl Peer {
                 (log::Level::Info, format!("a client's connection failed: {failure}"))
             });
         } else if let Some(ending) = active.session.ending() {
-            // That one side closes it is what a connection comes to; the others want to be explained.
+            // That one side closes a connection is expected; the other endings are explained.
             if matches!(ending, Ending::Idle(_) | Ending::Restarted) {
                 self.last_error = GString::from(&ending.to_string());
             }
@@ -152,8 +152,8 @@ impl Peer {
         self.settle();
     }
 
-    /// Tells the other side that nobody is here any more.
-    pub(crate) fn free(&mut self) {
+    /// Sends a close_notify, if there is a connection.
+    pub(crate) fn close(&mut self) {
         if let Connection::Active(active) = &mut self.connection {
             active.close();
         }
@@ -177,7 +177,7 @@ impl Peer {
         }
     }
 
-    pub(crate) fn reason(&self) -> Reason {
+    pub(crate) fn failure_reason(&self) -> Reason {
         let failure = self.session().and_then(Session::failure);
         failure.map_or(Reason::None, |failure| Reason::of(failure.reason()))
     }
@@ -295,12 +295,12 @@ impl Active {
                 session.handle_datagram(datagram, *now.get_or_insert_with(Instant::now));
                 if session.is_full() { Flow::Enough } else { Flow::More }
             });
-        // An open socket has answered; it need not be asked whether it is one.
+        // A socket that has answered is open.
         if !answered && !udp.is_socket_connected() {
             session.transport_closed();
             return;
         }
-        // An idle connection is asked by every server for each of its peers in every frame.
+        // A server polls each of its peers in every frame, idle ones too: they need no clock.
         if session.next_timeout().is_some() {
             session.handle_timeout(Instant::now());
         }
@@ -340,19 +340,19 @@ impl Active {
 struct HandedOut(Vec<(Weak<()>, Vec<u8>)>);
 
 impl HandedOut {
-    /// Keeps `packet` in place of the one that this thread was given before. What threads that have ended
-    /// were given is let go.
+    /// Keeps `packet` instead of the one that this thread was given before, and frees what threads that have
+    /// ended were given.
     fn keep(&mut self, packet: Vec<u8>) -> &[u8] {
         thread_local! {
             static THIS_THREAD: Arc<()> = Arc::default();
         }
 
-        // A thread that is ending has none any more, and nothing that could be told apart.
+        // A thread that is ending has none any more, and counts as one that has ended.
         let this = THIS_THREAD.try_with(Arc::downgrade).unwrap_or_default();
-        let kept = &mut self.0;
-        kept.retain(|(thread, _)| thread.strong_count() > 0 && !thread.ptr_eq(&this));
-        kept.push((this, packet));
-        kept.last().map_or(&[], |(_, packet)| packet)
+        let packets = &mut self.0;
+        packets.retain(|(thread, _)| thread.strong_count() > 0 && !thread.ptr_eq(&this));
+        packets.push((this, packet));
+        packets.last().map_or(&[], |(_, packet)| packet)
     }
 }
 
@@ -364,13 +364,17 @@ mod tests {
 
     #[test]
     fn another_thread_leaves_alone_what_this_one_was_given() {
-        let mut kept = HandedOut::default();
-        let given = kept.keep(vec![1; 100]).as_ptr();
+        let mut handed_out = HandedOut::default();
+        let given = handed_out.keep(vec![1; 100]).as_ptr();
         thread::scope(|scope| {
             let other = scope.spawn(|| {
-                kept.keep(vec![2; 100]);
-                kept.keep(vec![3; 100]);
-                kept.0.iter().map(|(_, packet)| (packet.as_ptr() as usize, packet[0])).collect()
+                handed_out.keep(vec![2; 100]);
+                handed_out.keep(vec![3; 100]);
+                handed_out
+                    .0
+                    .iter()
+                    .map(|(_, packet)| (packet.as_ptr() as usize, packet[0]))
+                    .collect()
             });
             let both: Vec<_> = other.join().expect("it does not panic");
             assert_eq!(both.len(), 2, "each thread has its last");
@@ -381,16 +385,16 @@ mod tests {
 
     #[test]
     fn a_thread_has_its_last_packet_only_and_one_that_ended_none() {
-        let mut kept = HandedOut::default();
+        let mut handed_out = HandedOut::default();
         for number in 0..10 {
             let packet = thread::scope(|scope| {
-                let other = scope.spawn(|| kept.keep(vec![number]).to_vec());
+                let other = scope.spawn(|| handed_out.keep(vec![number]).to_vec());
                 other.join().expect("it does not panic")
             });
             assert_eq!(packet, [number]);
         }
-        assert_eq!(kept.keep(vec![10]), [10]);
-        assert_eq!(kept.keep(vec![11]), [11]);
-        assert_eq!(kept.0.len(), 1);
+        assert_eq!(handed_out.keep(vec![10]), [10]);
+        assert_eq!(handed_out.keep(vec![11]), [11]);
+        assert_eq!(handed_out.0.len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 use dtls_core::ConfigError;
 use godot::global::Error;
 
-use crate::settings;
+use crate::engine::settings::{self, SettingError};
 
 /// Why something that was given cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +76,8 @@ pub(crate) enum CredentialError {
     NoSystemTrust,
     #[error("the project setting {name} names {0}: {1}", name = settings::BUNDLE)]
     BadBundle(String, String),
-    #[error("the project setting {name} cannot be used: {0}", name = settings::MTU)]
-    BadMtu(ConfigError),
-    #[error(
-        "the project setting {name} cannot be used: {0} is not a number of seconds; it can be 0 for \
-         never, or at least 0.1",
-        name = settings::IDLE_TIMEOUT
-    )]
-    BadIdleTimeout(String),
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     #[error("the server has no certificate or key yet; call setup() first")]
     NotSetUp,
     #[error("the options are null; make them with DTLSOptions.new()")]
@@ -97,11 +91,9 @@ impl CredentialError {
     pub(crate) fn code(&self) -> Error {
         match self {
             Self::TooLarge { .. } => Error::ERR_CANT_ACQUIRE_RESOURCE,
-            Self::NoSystemTrust
-            | Self::BadBundle(..)
-            | Self::BadMtu(_)
-            | Self::BadIdleTimeout(_)
-            | Self::NotSetUp => Error::ERR_UNCONFIGURED,
+            Self::NoSystemTrust | Self::BadBundle(..) | Self::Setting(_) | Self::NotSetUp => {
+                Error::ERR_UNCONFIGURED
+            }
             Self::Config(ConfigError::OpenSsl(_)) => Error::ERR_CANT_CREATE,
             _ => Error::ERR_INVALID_PARAMETER,
         }

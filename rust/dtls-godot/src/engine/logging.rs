@@ -7,7 +7,7 @@ use godot::global::{PrintLevel, PrintRecord, PrintSource, print_custom, print_ve
 use godot::meta::ToGodot;
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::settings;
+use super::settings;
 
 struct Console;
 
@@ -31,9 +31,9 @@ impl Log for Console {
     fn flush(&self) {}
 }
 
-/// What the console shows as the place of an error. A place in this code would look as if that were at
-/// fault; the script that has caused it the engine names by itself, with the calls that led there.
-const PLACE: PrintSource<'static> =
+/// What the console shows as the source of an error. A line of this code would look as if it were at fault;
+/// the engine itself names the script that has caused the error, with the calls that led there.
+const SOURCE: PrintSource<'static> =
     PrintSource { function: "DTLS", file: "addons/dtls/README.md", line: 1 };
 
 fn show(level: log::Level, text: &str) {
@@ -47,7 +47,7 @@ fn show(level: log::Level, text: &str) {
         level,
         message: text,
         rationale: None,
-        source: Some(PLACE),
+        source: Some(SOURCE),
         editor_notify: false,
     });
 }
@@ -55,12 +55,12 @@ fn show(level: log::Level, text: &str) {
 thread_local! {
     /// How many [`Holder`]s this thread has.
     static HOLDERS: Cell<u32> = const { Cell::new(0) };
-    /// What is to be shown once it has none.
+    /// What is to be shown once it has no holder any more.
     static LATER: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// As long as there is one, nothing that this thread logs is shown: it holds an object, and whoever
-/// listens to the console may ask that very object something.
+/// As long as there is one, nothing that this thread logs is shown: the thread holds an object, and a script
+/// that listens to the console may call that very object.
 pub(crate) struct Holder(());
 
 impl Holder {

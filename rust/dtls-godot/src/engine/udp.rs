@@ -16,7 +16,7 @@ const DATAGRAMS_PER_CALL: usize = 1024;
 /// earlier, and says nothing about the ones that wait behind it.
 const ERRORS_PER_CALL: usize = 16;
 
-/// The right of one peer to a socket. Two that shared it would take each other's datagrams.
+/// The right of one peer to a socket. Two peers that shared it would take each other's datagrams.
 pub(crate) struct Claim(InstanceId);
 
 static CLAIMS: LazyLock<Mutex<FxHashSet<InstanceId>>> = LazyLock::new(Mutex::default);
@@ -37,9 +37,8 @@ impl Drop for Claim {
 
 /// Gives the waiting datagrams to `handle`, oldest first, until it has enough.
 ///
-/// The engine asks the system for more at each call of either method, so it is asked how many there are
-/// once for all that wait. Returns whether it had an answer in the end; it has none when the socket is
-/// closed.
+/// Each call of a method of the socket asks the system for more datagrams, so their number is asked for once
+/// for all that wait. Returns whether the socket gave a number in the end; a closed one gives none.
 pub(crate) fn receive(udp: &mut Gd<PacketPeerUdp>, mut handle: impl FnMut(&[u8]) -> Flow) -> bool {
     let mut left = DATAGRAMS_PER_CALL;
     let mut errors = 0;
@@ -57,7 +56,7 @@ pub(crate) fn receive(udp: &mut Gd<PacketPeerUdp>, mut handle: impl FnMut(&[u8])
         for _ in 0..waiting.min(left) {
             left -= 1;
             let datagram = udp.get_packet();
-            // So it is without one, too: an error came first, and the datagram still waits.
+            // Also empty if an error came first; the datagram still waits then.
             if !datagram.is_empty()
                 && let Flow::Enough = handle(datagram.as_slice())
             {
