@@ -318,7 +318,7 @@ impl PacketPeerDtls {
         statistics::dictionary(&self.handle.with(Stats::default(), |peer| peer.stats()))
     }
 
-    /// The same as [method get_failure_reason], by its old name, which the next version does not have.
+    /// Deprecated: the same as [method get_failure_reason], by a name that the next version does not have.
     ///
     /// @deprecated Use [method get_failure_reason].
     #[func]

@@ -79,13 +79,14 @@ impl EngineCertificate {
             None => all.first_pem().len() >= LARGEST,
         });
         match (given, in_file) {
-            // Not the copies that the engine makes of a chain.
+            // Different certificates: a chain that the engine has given back right.
             (Some(given), _) if !given.are_copies() => Ok(given),
             (Some(_), _) if path.is_empty() && count > 1 => {
                 Err(CredentialError::ChainLost { what, count })
             }
             // Not a file of certificates: a .tres, or a file that is gone.
             (Some(given), Err(ConfigError::NoCertificate)) if count == 1 => Ok(given),
+            // A file that has changed: one certificate is whole without it.
             (Some(given), Ok(_)) if count == 1 && !is_of_file => Ok(given),
             (None, Err(ConfigError::NoCertificate)) => {
                 let or_empty = if tells_empty() { "" } else { "is empty, or " };

@@ -12,62 +12,40 @@ pub(crate) const PEER: &str =
     if cfg!(feature = "documented-names") { "PacketPeerDTLS" } else { "PacketPeerDTLSOpenSSL" };
 
 /// Defines the struct behind an engine class: `class! { server, struct ... }`.
-#[cfg(not(feature = "documented-names"))]
 macro_rules! class {
     (server, $($definition:tt)*) => {
-        $crate::engine::names::define! { DTLSServerOpenSSL, RefCounted, init, $($definition)* }
-    };
-    (options, $($definition:tt)*) => {
-        $crate::engine::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
-    };
-    (peer, $($definition:tt)*) => {
-        $crate::engine::names::define! { PacketPeerDTLSOpenSSL, PacketPeerExtension, init, $($definition)* }
-    };
-    (crypto, $($definition:tt)*) => {
-        $crate::engine::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
-    };
-}
-
-/// Defines the struct behind an engine class: `class! { server, struct ... }`.
-#[cfg(feature = "documented-names")]
-macro_rules! class {
-    (server, $($definition:tt)*) => {
-        $crate::engine::names::define! { DTLSServer, RefCounted, init, $($definition)* }
-    };
-    (options, $($definition:tt)*) => {
-        $crate::engine::names::define_with_base! { DTLSOptions, Resource, init, $($definition)* }
+        $crate::engine::names::define! {
+            DTLSServerOpenSSL or DTLSServer, RefCounted, init, $($definition)*
+        }
     };
     (peer, $($definition:tt)*) => {
-        $crate::engine::names::define! { PacketPeerDTLS, PacketPeerExtension, init, $($definition)* }
+        $crate::engine::names::define! {
+            PacketPeerDTLSOpenSSL or PacketPeerDTLS, PacketPeerExtension, init, $($definition)*
+        }
     };
     (crypto, $($definition:tt)*) => {
-        $crate::engine::names::define! { DTLSCrypto, Object, no_init, $($definition)* }
+        $crate::engine::names::define! { DTLSCrypto or DTLSCrypto, Object, no_init, $($definition)* }
     };
-}
-
-macro_rules! define {
-    ($name:ident, $base:ident, $init:ident, $($definition:tt)*) => {
+    // It calls methods of the class that it extends, by a field that has to come from where the derive
+    // stands: gdext generates code with its name. Both names are the same.
+    (options, $(#[$($attribute:tt)*])* pub(crate) struct $struct:ident { $($fields:tt)* }) => {
         #[derive(godot::register::GodotClass)]
-        #[class(tool, $init, base = $base, rename = $name)]
-        $($definition)*
-    };
-}
-
-/// The same for a class that calls methods of the one that it extends. The field has to come from here,
-/// where gdext's macro can see it.
-macro_rules! define_with_base {
-    (
-        $name:ident, $base:ident, $init:ident,
-        $(#[$($attribute:tt)*])* pub(crate) struct $struct:ident { $($fields:tt)* }
-    ) => {
-        #[derive(godot::register::GodotClass)]
-        #[class(tool, $init, base = $base, rename = $name)]
+        #[class(tool, init, base = Resource, rename = DTLSOptions)]
         $(#[$($attribute)*])*
         pub(crate) struct $struct {
-            base: godot::obj::Base<godot::classes::$base>,
+            base: godot::obj::Base<godot::classes::Resource>,
             $($fields)*
         }
     };
 }
 
-pub(crate) use {class, define, define_with_base};
+macro_rules! define {
+    ($name:ident or $documented:ident, $base:ident, $init:ident, $($definition:tt)*) => {
+        #[derive(godot::register::GodotClass)]
+        #[cfg_attr(not(feature = "documented-names"), class(tool, $init, base = $base, rename = $name))]
+        #[cfg_attr(feature = "documented-names", class(tool, $init, base = $base, rename = $documented))]
+        $($definition)*
+    };
+}
+
+pub(crate) use {class, define};
