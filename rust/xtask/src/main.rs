@@ -24,7 +24,6 @@ mod output;
 mod package;
 mod process;
 mod python;
-mod reference;
 mod screenshots;
 mod soak;
 mod stage;
@@ -100,12 +99,6 @@ enum Command {
     },
     /// Writes anew the part of the engine's API that the addon is built from
     Api,
-    /// Writes docs/reference/ from the comments on the classes
-    Reference {
-        /// Only look whether they are what the comments say
-        #[arg(long)]
-        check: bool,
-    },
     /// Takes the pictures in docs/images anew
     Screenshots,
     /// Packs the addon for Linux, and runs what it has for arm64 in an emulator
@@ -137,7 +130,6 @@ fn main() -> ExitCode {
         Command::Package(options) => package::run(&options),
         Command::Openssl { supported } => openssl::run(supported),
         Command::Api => engine_api::run(),
-        Command::Reference { check } => reference::run(check),
         Command::Screenshots => screenshots::run(),
         Command::Audit { step } => audit::run(step),
         Command::Arm64 { filter } => arm64::run(filter.as_deref()),

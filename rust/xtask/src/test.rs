@@ -10,7 +10,7 @@ use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::process::{self, Run, describe, on_path};
-use crate::{bench, cargo, debian, demo, gdtoolkit, reference, tidy, workspace};
+use crate::{bench, cargo, debian, demo, gdtoolkit, tidy, workspace};
 
 /// How long each of the tests inside the engine may take, before the first the start of the engine. It
 /// is for an engine that hangs as a whole: one test is given up by `runner.gd` after a minute, or the
@@ -46,7 +46,6 @@ pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
         Ok(Counts::PASS)
     });
     if built {
-        steps.step("reference", || reference::check(&Engine::find()?));
         steps.step("engine tests", || engine_tests(None));
         steps.step("bench", || bench::smoke(&Engine::find()?, workspace::target_dir()?));
         steps.step("demo", || {
