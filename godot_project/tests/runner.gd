@@ -13,10 +13,9 @@ const Suite := preload("res://tests/suite.gd")
 const Watchdog := preload("res://tests/watchdog.gd")
 
 const SUITES := "res://tests/suites"
-## Seconds that a test may take.
-const TIME_LIMIT := 60.0
-## Seconds after which it is not waited for any more: it hangs, the frames with it.
-const HANG_LIMIT := TIME_LIMIT + 10.0
+## Seconds after the end of its time when a test is not waited for any more: it hangs, the frames
+## with it.
+const HANG_MARGIN := 10.0
 ## How much is shown of one failed test: what comes later mostly follows from the first.
 const MOST_FAILURES_SHOWN := 5
 
@@ -91,13 +90,13 @@ func _is_wanted(name_of_test: String) -> bool:
 func _run_test(full_name: String, script: GDScript, method: String) -> void:
 	var suite: Suite = script.new()
 	_console.take()
-	suite.begin(_console, TIME_LIMIT, _arguments)
-	_watchdog.watch(full_name, HANG_LIMIT, summary(_passed, _failed + 1))
+	suite.begin(_console, suite.time_limit, _arguments)
+	_watchdog.watch(full_name, suite.time_limit + HANG_MARGIN, summary(_passed, _failed + 1))
 	var started := Time.get_ticks_msec()
 
 	var finished := await _complete(suite, ["before_each", method])
 	if not finished:
-		suite.failures.append("it was given up after %d s" % TIME_LIMIT)
+		suite.failures.append("it was given up after %d s" % suite.time_limit)
 	if not await _complete(suite, ["after_each"]):
 		suite.failures.append("after_each does not come to an end")
 
@@ -123,7 +122,7 @@ func _complete(suite: Suite, methods: PackedStringArray) -> bool:
 			await suite.call(method)
 		done[0] = true
 	call_all.call()
-	var deadline := Time.get_ticks_msec() + int(TIME_LIMIT * 1000.0)
+	var deadline := Time.get_ticks_msec() + int(suite.time_limit * 1000.0)
 	while not done[0]:
 		if Time.get_ticks_msec() > deadline:
 			return false

@@ -17,6 +17,8 @@ var assertions := 0
 var failures: PackedStringArray = []
 ## Errors and warnings that the test said would come.
 var expected_errors := 0
+## Seconds that a test may take.
+var time_limit := 60.0
 ## Figures that a test has measured, shown behind its name.
 var note := ""
 ## The arguments after `--` on the command line.

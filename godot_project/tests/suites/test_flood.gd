@@ -3,6 +3,9 @@
 ## Most of them never get as far as this addon. What the socket's buffer has no room for, the system
 ## drops; of the rest, UDPServer drops new addresses beyond `max_pending_connections` at each poll.
 ## How many came how far is shown behind the name of each test.
+##
+## Then clients that come, talk, vanish without a word, break off and come back, round after round:
+## with `cargo xtask test --engine flood --soak`, 500 of them for two minutes.
 extends "res://tests/support/program_suite.gd"
 
 const FRAMES_PER_SECOND := 60
@@ -12,7 +15,20 @@ const FLOOD_PATIENCE := 30.0
 ## buffer of 64 KiB until it is let go, of which the allocator keeps some; an SSL object for each
 ## client that was answered would be ten times as much.
 const MOST_GROWTH := 12 * 1024 * 1024
+## Seconds that a round of those who come and go may take.
+const ROUND_PATIENCE := 50.0
+## How much the resident memory of the engines may grow from the end of the first round to the end
+## of the last, in KiB. The server's stays within 1 MiB. The clients' goes up and down by 15 MiB, as
+## now more and now less of what they free can go back to the system. A session that were kept for
+## each connection would be 60 KiB, a thousand times a round.
+const SERVER_GROWTH := 2 * 1024
+const CLIENTS_GROWTH := 24 * 1024
+## What the server holds for a peer while it is there, in KiB: 193 are the engine's buffers for its
+## socket, the rest is mostly the session. The heap is as large as the fullest round has made it,
+## and on a busy machine fewer clients may have met in the first.
+const FOR_EACH_PEER := 256
 
+var _is_soak := OS.get_environment("DTLS_SOAK") == "1"
 ## The player's own thread, which does not wait for the server's frames.
 var _player := Thread.new()
 var _is_playing := true
@@ -23,6 +39,11 @@ var _busy_usec := 0
 var _longest_frame_usec := 0
 var _said := 0
 var _heard := 0
+
+
+func _init() -> void:
+	if _is_soak:
+		time_limit = 10 * ROUND_PATIENCE
 
 
 func before_each() -> void:
@@ -49,7 +70,69 @@ func test_with_a_limit_of_4096() -> void:
 	await check_flood(10_000, 10_000)
 
 
+func test_clients_that_come_and_go() -> void:
+	var clients := 500 if _is_soak else 40
+	var rounds := 10 if _is_soak else 2
+	# glibc fills what it hands out with this byte. Without, a page that nobody has written to is not
+	# resident: the engine has buffers for each socket and writes to a part of them, to another part
+	# each time, so that resident memory creeps up to what is allocated for many rounds.
+	OS.set_environment("MALLOC_PERTURB_", "165")
+	var server := run_engine("soak_server.gd", [])
+	wait_for_output(server, "}\n")
+	var arguments: PackedStringArray = [str(clients), str(server.json_after(0).get("port", 0))]
+	var visitors := run_engine("soak_clients.gd", arguments)
+	wait_for_output(visitors, "}\n")
+	OS.unset_environment("MALLOC_PERTURB_")
+	var control := Network.socket_to(Network.IPV4, visitors.json_after(0).get("port", 0))
+
+	var reports: Array[Array] = [[], []]
+	for i in rounds:
+		var before := [server.output.length(), visitors.output.length()]
+		control.put_packet([0])
+		var ends: Array[Dictionary] = [{}, {}]
+		var is_over := func() -> bool:
+			ends[0] = report_of(server, before[0])
+			ends[1] = report_of(visitors, before[1])
+			return ends[0].has("kib") and ends[1].has("kib")
+		wait_until("round %d is over" % (i + 1), is_over, ROUND_PATIENCE)
+		reports[0].append(ends[0])
+		reports[1].append(ends[1])
+	if has_failed():
+		return
+	check_level(reports[0], "server", SERVER_GROWTH)
+	check_level(reports[1], "clients", CLIENTS_GROWTH)
+	for report: Dictionary in reports[1]:
+		var broken_off: int = report.broken_off
+		equal(int(report.connected) + broken_off, 2 * clients, "visits")
+		check(report.echoes >= report.connected * 6, "echoes: %s" % report)
+	for report: Dictionary in reports[0]:
+		for what: String in ["closed", "silent", "restarted", "unfinished"]:
+			check(report.get(what, 0) > 0, "%s: %s" % [what, report])
+	for program: Program in [server, visitors]:
+		check(not "failure" in program.output, "something failed")
+		equal(program.errors, "", "what was printed on the error output")
+	note = "the last round: %s, %s" % [reports[0][-1], reports[1][-1]]
+
+
 # --- helpers ---
+
+
+## The last report that a program has printed since.
+func report_of(program: Program, from: int) -> Dictionary:
+	program.has_printed("")
+	return program.json_after(from)
+
+
+## Neither memory nor objects are more after the last round than after the first.
+func check_level(reports: Array, who: String, growth: int) -> void:
+	var first: Dictionary = reports[0]
+	var last: Dictionary = reports[-1]
+	var peers: Array = reports.map(
+		func(report: Dictionary) -> int: return report.get("most_peers", 0)
+	)
+	growth += (int(peers.max()) - int(peers[0])) * FOR_EACH_PEER
+	check(first.kib > 0 and last.kib <= first.kib + growth, "%s, KiB: %s, %s" % [who, first, last])
+	check(last.objects <= first.objects, "%s, objects: %s, %s" % [who, first, last])
 
 
 ## A flood of ClientHellos from so many addresses, so many per second: it disturbs no one who is

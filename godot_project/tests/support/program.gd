@@ -4,6 +4,8 @@ extends RefCounted
 
 ## Everything that it has printed, errors included, as far as it has been read.
 var output := ""
+## What of it came over its error output.
+var errors := ""
 
 var _pid := 0
 var _input: FileAccess
@@ -43,6 +45,8 @@ func has_printed(text: String) -> bool:
 			if bytes.is_empty():
 				break
 			output += bytes.get_string_from_utf8()
+			if pipe == _errors:
+				errors += bytes.get_string_from_utf8()
 	return text in output
 
 

@@ -8,7 +8,6 @@ mod cache;
 mod cargo;
 mod debian;
 mod debian_rust;
-mod demo;
 mod display;
 mod editor;
 mod emulated_engine;
@@ -25,7 +24,6 @@ mod package;
 mod process;
 mod python;
 mod screenshots;
-mod soak;
 mod stage;
 mod test;
 mod tidy;
@@ -61,7 +59,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Runs the demo's server and client as two headless engines
+    /// Runs the test of the demo's server and client, two headless engines
     Demo {
         /// Build with optimisation
         #[arg(long)]
@@ -72,12 +70,14 @@ enum Command {
         /// Only the tests inside the engine; with FILTER, only those whose name contains it
         #[arg(long, value_name = "FILTER", num_args = 0..=1)]
         engine: Option<Option<String>>,
-        /// Run the tests over bad links with 10,000 seeds each in place of 200
-        #[arg(long, conflicts_with = "engine")]
+        /// Run the tests over bad links with 10,000 seeds each in place of 200, and have 500 clients
+        /// come and go in place of 40
+        #[arg(long)]
         soak: bool,
+        /// With --engine, build with optimisation
+        #[arg(long, requires = "engine")]
+        release: bool,
     },
-    /// Has 500 clients connect, talk, vanish and come back, and watches the memory
-    Soak(soak::Options),
     /// Looks for input that breaks the core, with libFuzzer
     Fuzz {
         /// What gets the input; every target one after the other without it
@@ -121,10 +121,11 @@ fn main() -> ExitCode {
         Command::Build(options) => build::run(&options),
         Command::Stage { dir, release } => stage::run(&dir, release),
         Command::Godot { args } => engine::run(&args),
-        Command::Demo { release } => demo::run(release),
-        Command::Test { engine: None, soak } => test::run_all(soak),
-        Command::Test { engine: Some(filter), .. } => test::run_engine(filter.as_deref()),
-        Command::Soak(options) => soak::run(&options),
+        Command::Demo { release } => test::run_engine(Some("demo/"), release, false),
+        Command::Test { engine: None, soak, .. } => test::run_all(soak),
+        Command::Test { engine: Some(filter), soak, release } => {
+            test::run_engine(filter.as_deref(), release, soak)
+        }
         Command::Fuzz { target, minutes } => fuzz::run(target.as_deref(), minutes),
         Command::Bench(options) => bench::run(options),
         Command::Package(options) => package::run(&options),

@@ -22,6 +22,7 @@ pub(crate) enum Stream {
 /// One line of a child's output.
 #[derive(Debug)]
 pub(crate) struct Line<Id> {
+    #[allow(dead_code, reason = "one command at a time is listened to")]
     pub(crate) from: Id,
     pub(crate) stream: Stream,
     pub(crate) text: String,

@@ -10,7 +10,7 @@ use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::process::{self, Run, describe, on_path};
-use crate::{bench, cargo, debian, demo, gdtoolkit, tidy, workspace};
+use crate::{bench, cargo, debian, gdtoolkit, tidy, workspace};
 
 /// How long each of the tests inside the engine may take, before the first the start of the engine. It
 /// is for an engine that hangs as a whole: one test is given up by `runner.gd` after a minute, or the
@@ -46,21 +46,21 @@ pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
         Ok(Counts::PASS)
     });
     if built {
-        steps.step("engine tests", || engine_tests(None));
-        steps.step("bench", || bench::smoke(&Engine::find()?, workspace::target_dir()?));
-        steps.step("demo", || {
-            demo::exchange(&Engine::find()?, true)?;
-            Ok(Counts::PASS)
+        steps.step("engine tests", || {
+            engine_tests_with(&Engine::find()?, &workspace::godot_project(), None, soak)
         });
+        steps.step("bench", || bench::smoke(&Engine::find()?, workspace::target_dir()?));
     }
     Ok(steps.finish())
 }
 
 /// The tests inside the engine alone, or those of them whose names contain `filter`.
-pub(crate) fn run_engine(filter: Option<&str>) -> Result<ExitCode> {
-    build_and_stage(&build::Options::default())?;
+pub(crate) fn run_engine(filter: Option<&str>, release: bool, soak: bool) -> Result<ExitCode> {
+    build_and_stage(&build::Options { release, ..build::Options::default() })?;
     let mut steps = Steps::default();
-    steps.step("engine tests", || engine_tests(filter));
+    steps.step("engine tests", || {
+        engine_tests_with(&Engine::find()?, &workspace::godot_project(), filter, soak)
+    });
     Ok(steps.finish())
 }
 
@@ -121,6 +121,15 @@ pub(crate) fn engine_tests_in(
     project: &Path,
     filter: Option<&str>,
 ) -> Result<Counts> {
+    engine_tests_with(engine, project, filter, false)
+}
+
+fn engine_tests_with(
+    engine: &Engine,
+    project: &Path,
+    filter: Option<&str>,
+    soak: bool,
+) -> Result<Counts> {
     install_peers()?;
     // A folder for this run alone: another one at the same time makes its own.
     let all = workspace::target_dir()?.join("test-pki");
@@ -130,6 +139,9 @@ pub(crate) fn engine_tests_in(
 
     let mut command = test_command(engine, project, pki.path(), &build::netsim()?)?;
     command.args(filter);
+    if soak {
+        command.env("DTLS_SOAK", "1");
+    }
     let how = Run { label: None, live: true, limit: Some(TEST_LIMIT) };
     let finished = process::run_in_steps(&mut command, how, ends_test)?;
     let Some(status) = finished.status else {

@@ -1,0 +1,63 @@
+## Sends back what it receives, and drops who is silent. It prints its port, and a report whenever
+## everybody is gone again, which is the end of a round.
+extends "res://tests/support/soak_side.gd"
+
+## Seconds. Nothing but these tells the server that a client has vanished.
+const SILENCE := 2.0
+const HANDSHAKE := 5.0
+## More than ever come in one frame, where the engine's 16 would turn clients away.
+const MOST_PENDING := 512
+
+var _server := UDPServer.new()
+var _dtls := DTLSServerOpenSSL.new()
+var _peers: Array[PacketPeerDTLSOpenSSL] = []
+var _most_peers := 0
+
+
+func _initialize() -> void:
+	var options := DTLSOptions.new()
+	options.private_key = Pki.key("server")
+	options.certificate = Pki.certificate("server")
+	options.idle_timeout = SILENCE
+	options.handshake_timeout = HANDSHAKE
+	_dtls.setup_with_options(options)
+	_server.max_pending_connections = MOST_PENDING
+	_server.listen(0, "127.0.0.1")
+	print(JSON.stringify({"port": _server.get_local_port()}))
+
+
+func _process(_delta: float) -> bool:
+	# A frame later, when nothing refers to the last ones any more.
+	if _peers.is_empty() and _most_peers > 0:
+		counts.most_peers = _most_peers
+		_most_peers = 0
+		report()
+	_server.poll()
+	while _server.is_connection_available():
+		var peer := _dtls.take_connection(_server.take_connection())
+		if peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
+			_peers.append(peer)
+	_most_peers = maxi(_most_peers, _peers.size())
+	_peers.assign(_peers.filter(_serve))
+	return false
+
+
+## Whether the peer stays.
+func _serve(peer: PacketPeerDTLSOpenSSL) -> bool:
+	peer.poll()
+	while peer.get_available_packet_count() > 0:
+		peer.put_packet(peer.get_packet())
+	match peer.get_status():
+		PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING, PacketPeerDTLSOpenSSL.STATUS_CONNECTED:
+			return true
+	if peer.get_error_code() == PacketPeerDTLSOpenSSL.REASON_TIMEOUT:
+		count("unfinished")
+	elif peer.get_last_error() == "the client started again":
+		count("restarted")
+	elif peer.get_last_error().begins_with("nothing came from the other side"):
+		count("silent")
+	elif peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_DISCONNECTED:
+		count("closed")
+	else:
+		fail("a peer failed: %s" % peer.get_last_error())
+	return false
