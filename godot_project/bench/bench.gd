@@ -1,7 +1,7 @@
 ## Measures the engine's DTLS, ours and bare UDP on the same work, in turn. `cargo xtask bench` runs
 ## it, once for each round, and makes figures of what it prints.
 ##
-## The one argument after `--` is a JSON object: `task` says what to do, the rest how much of it.
+## The one argument after `--` is a JSON object: `task` says what to do, and `plan` how much of it.
 ## What comes out is the line `result: ` with a JSON object: for every figure and side a list of
 ## samples, each of them taken right after the other sides'. Without that line the run has failed.
 extends SceneTree
@@ -11,6 +11,51 @@ const OurSide := preload("res://bench/our_side.gd")
 const RawSide := preload("res://bench/raw_side.gd")
 const BenchSide := preload("res://bench/side.gd")
 
+## How much is measured in a round. The sides take turns after every sample, so that what the
+## machine does beside it meets them all; a sample is long enough for a clock of microseconds, and
+## short enough that most are not interrupted.
+const PLANS := {
+	"full":
+	{
+		# Of each side and kind; each is a sample.
+		"handshakes": 60,
+		# Of everything else.
+		"samples": 60,
+		# Of 20 packets, in a sample.
+		"bursts": 5,
+		# In a sample.
+		"round_trips": 50,
+		# Of a peer, in a sample of idle frames.
+		"polls": 1000,
+		# How many the servers have whose frames are timed.
+		"peers": [10, 100, 1000],
+		# Whose memory is measured.
+		"pairs": 1000,
+	},
+	"quick":
+	{
+		"handshakes": 30,
+		"samples": 30,
+		"bursts": 5,
+		"round_trips": 50,
+		"polls": 1000,
+		"peers": [10, 100, 1000],
+		"pairs": 1000,
+	},
+	# Enough to see that it works.
+	"smoke":
+	{
+		"handshakes": 1,
+		"samples": 2,
+		"bursts": 1,
+		"round_trips": 5,
+		"polls": 50,
+		"peers": [10],
+		"pairs": 60,
+	},
+}
+## What the server's certificate is for.
+const NAMES: PackedStringArray = ["localhost", "127.0.0.1", "::1"]
 ## Packets that wait at a time. The socket has room for a few hundred.
 const BURST := 20
 ## Clients that send before the server's socket is emptied.
@@ -19,6 +64,7 @@ const PACKET_SIZES: Array[int] = [64, 400, 1200]
 ## Bytes of the packets in round trips and frames.
 const SMALL := 64
 
+var _task: Dictionary
 var _plan: Dictionary
 ## The sides by name, in the order of this round.
 var _sides: Dictionary[String, BenchSide]
@@ -29,21 +75,21 @@ var _problem := ""
 
 
 func _initialize() -> void:
-	_plan = JSON.parse_string(OS.get_cmdline_user_args()[0])
-	var task: String = _plan.task
-	match task:
+	_task = JSON.parse_string(OS.get_cmdline_user_args()[0])
+	_plan = PLANS[_task.plan]
+	match _task.task:
 		"round":
 			_round()
 		"memory":
 			_memory()
 		"trust":
 			_trust()
-		"versions":
-			_versions()
+		"machine":
+			_machine()
 		_:
-			_problem = "there is no task %s" % task
+			_problem = "there is no task %s" % _task.task
 	if _problem == "":
-		print("result: ", JSON.stringify(_samples))
+		print("result: ", JSON.stringify(_samples, "", false))
 	else:
 		printerr("the bench failed: ", _problem)
 	quit(0 if _problem == "" else 1)
@@ -51,7 +97,7 @@ func _initialize() -> void:
 
 func _round() -> void:
 	var names := ["engine", "ours", "raw"]
-	if _plan.swapped:
+	if _task.swapped:
 		names.reverse()
 	for name: String in names:
 		_sides[name] = _side(name)
@@ -190,7 +236,7 @@ func _alternate(figure: String, work: Callable, count: int) -> void:
 ## Resident memory, in KiB for each connected pair. One side for each process: what another has
 ## freed would be used again.
 func _memory() -> void:
-	var name: String = _plan.side
+	var name: String = _task.side
 	var pairs: int = _plan.pairs
 	_sides[name] = _side(name)
 	_prepare("p256")
@@ -206,7 +252,7 @@ func _memory() -> void:
 ## Milliseconds for the first call of connect_to_peer with the system's roots, and for the next.
 ## One side for each process, since the first is first only once.
 func _trust() -> void:
-	var name: String = _plan.side
+	var name: String = _task.side
 	var side := _side(name)
 	side.listen()
 	for figure: String in ["trust_first", "trust_next"]:
@@ -218,25 +264,50 @@ func _trust() -> void:
 		_add(figure, name, taken / 1000.0)
 
 
-## Not samples: what is measured here. An engine with Mbed TLS in a library of its own names it.
-func _versions() -> void:
-	_samples.engine = Engine.get_version_info().string
+## Not samples: what is measured on what. An engine with Mbed TLS in a library of its own names it.
+func _machine() -> void:
+	_samples["processor"] = OS.get_processor_name()
+	_samples["cores"] = str(OS.get_processor_count())
+	_samples["load when it began"] = _first_line("/proc/loadavg").get_slice(" ", 0)
+	_samples["kernel"] = _first_line("/proc/sys/kernel/osrelease")
+	_samples["engine"] = Engine.get_version_info().string
+	var mbedtls := "the engine's Mbed TLS"
+	_samples[mbedtls] = "built into the engine, which does not say"
 	var file := FileAccess.open("/proc/self/maps", FileAccess.READ)
 	while file != null and not file.eof_reached():
 		var library := file.get_line().get_file()
 		if library.begins_with("libmbedtls.so."):
-			_samples.mbedtls = library.trim_prefix("libmbedtls.so.")
+			_samples[mbedtls] = library.trim_prefix("libmbedtls.so.")
+
+
+## A file of /proc says that it is empty, so it can only be read line by line.
+func _first_line(path: String) -> String:
+	var file := FileAccess.open(path, FileAccess.READ)
+	return file.get_line() if file != null else "unknown"
 
 
 func _side(name: String) -> BenchSide:
 	return {"engine": EngineSide, "ours": OurSide, "raw": RawSide}[name].new()
 
 
+## Gives every side a root and a server below it, both with keys of that kind.
 func _prepare(identity: String) -> void:
-	var folder: String = _plan.pki
-	var key: CryptoKey = load(folder.path_join("%s.key" % identity))
-	var certificate: X509Certificate = load(folder.path_join("%s.crt" % identity))
-	var root: X509Certificate = load(folder.path_join("%s_root.crt" % identity))
+	var kinds := {"p256": DTLSCrypto.KEY_P256, "rsa2048": DTLSCrypto.KEY_RSA_2048}
+	var keys: Array[CryptoKey] = []
+	for i in 2:
+		keys.append(DTLSCrypto.generate_key(kinds[identity]))
+	var made_root := DTLSCrypto.generate_ca(keys[0], "godot-dtls bench root")
+	var made := DTLSCrypto.issue_certificate(
+		keys[0], made_root, keys[1], NAMES, DTLSCrypto.USAGE_SERVER
+	)
+	# From files, as games have them.
+	var path := "user://%s" % identity
+	made_root.save(path + "_root.crt")
+	made.save(path + ".crt")
+	keys[1].save(path + ".key")
+	var key: CryptoKey = load(path + ".key")
+	var certificate: X509Certificate = load(path + ".crt")
+	var root: X509Certificate = load(path + "_root.crt")
 	for name in _sides:
 		if _sides[name].prepare(key, certificate, root) != OK:
 			_fail("%s cannot be set up with %s" % [name, identity])

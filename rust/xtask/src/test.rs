@@ -49,7 +49,7 @@ pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
         steps.step("engine tests", || {
             engine_tests_with(&Engine::find()?, &workspace::godot_project(), None, soak)
         });
-        steps.step("bench", || bench::smoke(&Engine::find()?, workspace::target_dir()?));
+        steps.step("bench", || bench::smoke(&Engine::find()?));
     }
     Ok(steps.finish())
 }

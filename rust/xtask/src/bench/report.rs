@@ -1,260 +1,107 @@
-//! How the result is shown: JSON, the tables on the terminal, and those of the document.
+//! How the result is shown: the tables of the terminal and of the document, and its plots.
 
-use std::fmt::Write;
+use std::fs;
 
-use anyhow::{Context, Result};
-use serde_json::{Map, Value, json};
+use anyhow::{Context, Result, anyhow};
+use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use serde_json::{Map, Value};
 
-use super::figures::{Bound, FIGURES, Figure, Measured, Side, TARGETS, TOLERANCE, Target, Verdict};
-use super::machine::Description;
-use super::statistics::Spread;
+use super::figures::{Bound, FIGURES, Measured, SIDES, Spread, TARGETS, Target};
+use super::plots;
+use crate::workspace;
 
+const DOCUMENT: &str = "docs/benchmarks.md";
 const NOTHING: &str = "–";
-const NOT_AVAILABLE: &str = "not available";
 
-/// A table, its head first.
-type Table = Vec<Vec<String>>;
-
-/// A run that is over.
-pub(super) struct Report {
-    pub(super) machine: Description,
-    pub(super) measured: Measured,
+pub(super) fn figures(measured: &Measured) -> Table {
+    let sides = SIDES.map(|(_, title)| title);
+    let head = [&["figure", "unit"], &sides[..], &["ours against the engine's"]].concat();
+    let rows = FIGURES.iter().map(|figure| {
+        let medians = SIDES.map(|(side, _)| measured.shown(figure, side, 1.0));
+        let medians = medians.map(|it| it.map_or(NOTHING.to_owned(), |it| number(it.median)));
+        let (title, unit) = (figure.title.to_owned(), figure.unit.to_owned());
+        [vec![title, unit], medians.to_vec(), vec![times(measured.advantage(figure))]].concat()
+    });
+    table(&head, rows)
 }
 
-impl Report {
-    /// Whether every target is reached.
-    pub(super) fn is_pass(&self) -> bool {
-        TARGETS.iter().all(|target| self.verdict(target).is_pass())
-    }
-
-    fn verdict(&self, target: &Target) -> Verdict {
-        Verdict::of(target, self.measured.ratio(target).as_ref())
-    }
-
-    /// Everything, for other programs.
-    pub(super) fn json(&self) -> Value {
-        let machine: Map<String, Value> =
-            self.machine.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let figures: Map<String, Value> =
-            FIGURES.iter().map(|figure| (figure.id.to_owned(), self.figure_json(figure))).collect();
-        let targets: Vec<Value> = TARGETS
-            .iter()
-            .map(|target| {
-                json!({
-                    "title": target.title,
-                    "ratio": self.measured.ratio(target).as_ref().map(spread_json),
-                    "target": bound(target.bound),
-                    "aim": target.aim,
-                    "verdict": self.verdict(target).word(),
-                })
-            })
-            .collect();
-        json!({
-            "machine": machine, "figures": figures, "tolerance": TOLERANCE, "targets": targets,
-        })
-    }
-
-    fn figure_json(&self, figure: &Figure) -> Value {
-        let sides: Map<String, Value> = Side::ALL
-            .into_iter()
-            .filter_map(|side| {
-                let spread = self.measured.shown(figure, side)?;
-                Some((side.id().to_owned(), spread_json(&spread)))
-            })
-            .collect();
-        json!({
-            "title": figure.title,
-            "unit": figure.unit.title(),
-            "sides": sides,
-            "advantage": self.measured.advantage(figure).as_ref().map(spread_json),
-        })
-    }
-
-    /// What the developer sees.
-    pub(super) fn terminal(&self) -> String {
-        format!("{}\n{}", plain(&self.figures()), plain(&self.targets()))
-    }
-
-    /// Puts the tables in between the document's markers.
-    pub(super) fn update(&self, document: &str) -> Result<String> {
-        let mut machine =
-            vec![vec!["what".to_owned(), "on which the figures were taken".to_owned()]];
-        machine.extend(
-            self.machine.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]),
-        );
-        let document = replace(document, "machine", &markdown(&machine))?;
-        let document = replace(&document, "figures", &markdown(&self.figures()))?;
-        replace(&document, "targets", &markdown(&self.targets()))
-    }
-
-    fn figures(&self) -> Table {
-        let mut table = vec![vec!["figure".to_owned(), "unit".to_owned()]];
-        let mut head: Vec<String> = Side::ALL.iter().map(|side| side.title().to_owned()).collect();
-        table[0].append(&mut head);
-        table[0].push("ours against the engine's".to_owned());
-        for figure in &FIGURES {
-            let mut row = vec![figure.title.to_owned(), figure.unit.title().to_owned()];
-            for side in Side::ALL {
-                row.push(match self.measured.shown(figure, side) {
-                    Some(spread) => number(spread.median),
-                    None if side == Side::Ours && figure.id != "idle_poll" => NOT_AVAILABLE.into(),
-                    None => NOTHING.into(),
-                });
-            }
-            let advantage = self.measured.advantage(figure);
-            row.push(advantage.as_ref().map_or_else(|| NOTHING.into(), times));
-            table.push(row);
-        }
-        table
-    }
-
-    fn targets(&self) -> Table {
-        let head = ["ratio", "measured", "target", "aim", ""];
-        let mut table = vec![head.map(str::to_owned).to_vec()];
-        for target in &TARGETS {
-            let ratio = self.measured.ratio(target);
-            table.push(vec![
-                target.title.to_owned(),
-                ratio.as_ref().map_or_else(|| NOT_AVAILABLE.into(), times),
-                bound(target.bound),
-                target.aim.to_string(),
-                self.verdict(target).word().to_owned(),
-            ]);
-        }
-        table
-    }
+pub(super) fn targets(measured: &Measured) -> Table {
+    let rows = TARGETS.iter().map(|target| {
+        let ratio = measured.ratio(target);
+        let Target(title, _, _, bound, aim) = target;
+        let bound = match bound {
+            Bound::AtLeast(bound) => format!("at least {bound}"),
+            Bound::AtMost(bound) => format!("at most {bound}"),
+        };
+        let verdict = target.verdict(ratio).to_owned();
+        vec![(*title).to_owned(), times(ratio), bound, aim.to_string(), verdict]
+    });
+    table(&["ratio", "measured", "target", "aim", ""], rows)
 }
 
-fn spread_json(spread: &Spread) -> Value {
-    json!({
-        "median": spread.median, "least": spread.least, "most": spread.most,
-        "rounds": spread.rounds,
+/// Its tables and its plots.
+pub(super) fn update_document(machine: &Map<String, Value>, measured: &Measured) -> Result<()> {
+    let root = workspace::root();
+    let document = updated(&fs::read_to_string(root.join(DOCUMENT))?, machine, measured)?;
+    for (name, title) in plots::PLOTS {
+        let svg = plots::draw(measured, name, title).map_err(|error| anyhow!("{name}: {error}"))?;
+        fs::write(root.join(format!("docs/benchmarks/{name}.svg")), svg)?;
+    }
+    fs::write(root.join(DOCUMENT), document)?;
+    println!("{DOCUMENT} and its plots are up to date.");
+    Ok(())
+}
+
+/// Puts the tables in between the document's markers.
+fn updated(text: &str, machine: &Map<String, Value>, measured: &Measured) -> Result<String> {
+    let value = |it: &Value| it.as_str().unwrap_or("unknown").to_owned();
+    let rows = machine.iter().map(|(name, it)| vec![name.clone(), value(it)]);
+    let machine = table(&["what", "on which the figures were taken"], rows);
+    let tables =
+        [("machine", machine), ("figures", figures(measured)), ("targets", targets(measured))];
+    tables.into_iter().try_fold(text.to_owned(), |text, (section, table)| {
+        let begin = format!("<!-- measured: {section} -->\n");
+        let (before, rest) = text.split_once(&begin).with_context(|| begin.clone())?;
+        let (_, after) = rest.split_once("<!-- end -->").context("a section does not end")?;
+        Ok(format!("{before}{begin}\n{table}\n\n<!-- end -->{after}"))
     })
 }
 
-fn bound(bound: Bound) -> String {
-    match bound {
-        Bound::AtLeast(bound) => format!("at least {bound}"),
-        Bound::AtMost(bound) => format!("at most {bound}"),
-    }
+fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(head).add_rows(rows);
+    table
 }
 
 /// `5.12 × (5.03 to 5.20)`
-fn times(spread: &Spread) -> String {
-    let Spread { median, least, most, .. } = spread;
-    format!("{median:.2} × ({least:.2} to {most:.2})")
+fn times(spread: Option<Spread>) -> String {
+    spread.map_or(NOTHING.to_owned(), |Spread { median, least, most }| {
+        format!("{median:.2} × ({least:.2} to {most:.2})")
+    })
 }
 
 /// With three digits or more, and without more than matter.
 fn number(value: f64) -> String {
-    let decimals = match value {
-        100.0.. => 0,
-        10.0.. => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.decimals$}");
-    if value < 10_000.0 {
-        return text;
-    }
-    // A comma before every third digit from the end.
-    let digits = text.len();
-    let mut grouped = String::new();
-    for (index, digit) in text.chars().enumerate() {
-        if index > 0 && (digits - index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-fn plain(table: &Table) -> String {
-    let columns = table.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            let cells = table.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in table {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
-}
-
-fn markdown(table: &Table) -> String {
-    let mut text = String::new();
-    for (index, row) in table.iter().enumerate() {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "| {} |", row.join(" | "));
-        if index == 0 {
-            let _ = writeln!(text, "|{}", "---|".repeat(row.len()));
-        }
-    }
-    text
-}
-
-/// Puts `body` between the markers of `section`.
-fn replace(document: &str, section: &str, body: &str) -> Result<String> {
-    let begin = format!("<!-- measured: {section} -->\n");
-    let end = "<!-- end -->";
-    let missing = || format!("the document has no section between {} and {end}", begin.trim_end());
-    let (before, rest) = document.split_once(&begin).with_context(missing)?;
-    let (_, after) = rest.split_once(end).with_context(missing)?;
-    Ok(format!("{before}{begin}\n{body}\n{end}{after}"))
+    let decimals = (2.0 - value.log10().floor()).clamp(0.0, 2.0) as usize;
+    format!("{value:.decimals$}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn report() -> Report {
-        let mut measured = Measured::default();
-        for target in &TARGETS {
-            for factor in [1.0, 1.1, 0.9] {
-                measured.add(target.figure, Side::Ours, 10.0);
-                measured.add(target.against.0, target.against.1, 200.0 * factor);
-            }
-        }
-        Report { machine: vec![("cores", "2".to_owned())], measured }
-    }
-
-    #[test]
-    fn every_target_counts() {
-        assert!(report().is_pass());
-        let mut report = report();
-        report.measured = Measured::default();
-        assert!(!report.is_pass());
-        assert!(report.terminal().contains(NOT_AVAILABLE));
-    }
-
     #[test]
     fn the_document_gets_the_tables() {
+        let mut measured = Measured::default();
+        let samples = r#"{"handshake_p256": {"engine": [4000], "ours": [800]}}"#;
+        measured.add(serde_json::from_str(samples).expect("samples")).expect("complete");
         let document = "# Title\n<!-- measured: machine -->\nold\n<!-- end -->\ntext\n\
             <!-- measured: figures -->\n<!-- end -->\n<!-- measured: targets -->\n<!-- end -->\nend\n";
-        let updated = report().update(document).expect("it has the markers");
-        assert!(updated.starts_with("# Title\n") && updated.ends_with("end\n"));
-        assert!(updated.contains("| cores | 2 |") && !updated.contains("old"));
-        assert!(updated.contains("| full handshake, P-256 | 20.00 × (18.00 to 22.00) |"));
-        assert_eq!(report().update(&updated).expect("it still has them"), updated);
-        assert!(report().update("# Title\n").is_err());
-    }
-
-    #[test]
-    fn numbers_have_the_digits_that_matter() {
-        let shown = [0.234, 9.876, 12.345, 375.4, 1_234.5, 123_456.7].map(number);
-        assert_eq!(shown, ["0.23", "9.88", "12.3", "375", "1234", "123,457"]);
-    }
-
-    #[test]
-    fn the_json_has_every_round() {
-        let json = report().json();
-        let ours = &json["figures"]["one_way_1200"]["sides"]["ours"];
-        assert_eq!(ours["rounds"].as_array().map(Vec::len), Some(6));
-        assert_eq!(json["targets"][0]["verdict"], "aim reached");
+        let text = updated(document, &Map::new(), &measured).expect("it has the markers");
+        assert!(text.starts_with("# Title\n") && text.ends_with("end\n") && !text.contains("old"));
+        assert!(text.contains("| 1250 ") && text.contains("| 5.00 × (5.00 to 5.00) "), "{text}");
+        assert_eq!(updated(&text, &Map::new(), &measured).expect("it still has them"), text);
+        let svg = plots::draw(&measured, "handshakes", "x").expect("it can be drawn");
+        assert!(svg.contains("RSA-2048") && svg.ends_with("</svg>\n"), "{svg}");
     }
 }
