@@ -220,6 +220,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn targets_are_about_figures() {
+        for Target(title, figure, (other, _), ..) in TARGETS {
+            for id in [figure, other] {
+                assert!(FIGURES.iter().any(|it| it.id == id), "{title}: {id}");
+            }
+        }
+    }
+
+    #[test]
     fn noise_is_tolerated_and_no_more() {
         let [faster, .., smaller, _] = TARGETS;
         for (target, verdict, median) in [
