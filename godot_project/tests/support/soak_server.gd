@@ -1,10 +1,10 @@
-## Sends back what it receives, and drops who is silent. It prints its port, and a report whenever
-## everybody is gone again, which is the end of a round.
+## Sends back what it receives, and drops who is silent: for how many seconds is its first argument,
+## and how long a handshake may take the second. Nothing but these tells it that a client has
+## vanished.
+##
+## It prints its port, and a report whenever everybody is gone again, which is the end of a round.
 extends "res://tests/support/soak_side.gd"
 
-## Seconds. Nothing but these tells the server that a client has vanished.
-const SILENCE := 2.0
-const HANDSHAKE := 5.0
 ## More than ever come in one frame, where the engine's 16 would turn clients away.
 const MOST_PENDING := 512
 
@@ -18,8 +18,8 @@ func _initialize() -> void:
 	var options := DTLSOptions.new()
 	options.private_key = Pki.key("server")
 	options.certificate = Pki.certificate("server")
-	options.idle_timeout = SILENCE
-	options.handshake_timeout = HANDSHAKE
+	options.idle_timeout = OS.get_cmdline_user_args()[0].to_float()
+	options.handshake_timeout = OS.get_cmdline_user_args()[1].to_float()
 	_dtls.setup_with_options(options)
 	_server.max_pending_connections = MOST_PENDING
 	_server.listen(0, "127.0.0.1")
