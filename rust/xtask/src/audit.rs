@@ -30,7 +30,7 @@ pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
     steps.step("workflows", workflows);
     steps.step("documented names", documented_names);
     steps.step("memcheck", memcheck::run);
-    steps.step("fuzz", || fuzz::check(&fuzz::TARGETS, Duration::from_secs(60)));
+    steps.step("fuzz", || fuzz::check(None, Duration::from_secs(60)));
     let mut archive = None;
     steps.step("package", || {
         archive = Some(package::for_targets(&[Target::LinuxX86_64])?);

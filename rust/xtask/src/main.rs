@@ -81,7 +81,6 @@ enum Command {
     /// Looks for input that breaks the core, with libFuzzer
     Fuzz {
         /// What gets the input; every target one after the other without it
-        #[arg(value_parser = fuzz::TARGETS)]
         target: Option<String>,
         /// How long each target is run
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
