@@ -9,7 +9,7 @@ use support::link::{Direction, End, Link, Server, ToClient, ToServer, connect, p
 use support::noise::{self, Kind};
 use support::raw::Raw;
 use support::scene::{RECORDS, Scene};
-use support::{clock, memory, pki, raw, records};
+use support::{clock, memory, pki, raw, records, stride};
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
@@ -17,12 +17,6 @@ static ALLOCATOR: memory::Counting = memory::Counting;
 fn scene() -> Scene {
     memory::count_openssl();
     Scene::new()
-}
-
-/// Of how many cases one is tried. Under memcheck, which sets the seed of the lossy links so that those
-/// run once, ten times fewer are enough here as well.
-fn stride() -> usize {
-    if std::env::var_os("DTLS_SEED").is_some() { 10 } else { 1 }
 }
 
 /// The noise that the end in front of `scene` has to bear where it stands.

@@ -1,6 +1,7 @@
 //! Certificates, made once for each test program, and the configurations made from them.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
 
 use dtls_core::{
     Certificates, ClientConfig, Identity, PeerName, ServerConfig, Trust, TrustAnchors, Verification,
@@ -129,10 +130,14 @@ pub(crate) fn ec_key(curve: Nid) -> String {
     String::from_utf8(pem.expect("PEM")).expect("PEM is text")
 }
 
-/// An RSA key of so many bits, in PEM.
+/// An RSA key of so many bits, in PEM: always the same one, since it takes seconds to make under valgrind.
 pub(crate) fn rsa_key(bits: u32) -> String {
-    let key = openssl::rsa::Rsa::generate(bits).expect("an RSA key");
-    let key = PKey::from_rsa(key).expect("a key");
-    let pem = key.private_key_to_pem_pkcs8().expect("PEM");
-    String::from_utf8(pem).expect("PEM is text")
+    static KEYS: Mutex<BTreeMap<u32, String>> = Mutex::new(BTreeMap::new());
+    let make = || {
+        let key = openssl::rsa::Rsa::generate(bits).expect("an RSA key");
+        let key = PKey::from_rsa(key).expect("a key");
+        let pem = key.private_key_to_pem_pkcs8().expect("PEM");
+        String::from_utf8(pem).expect("PEM is text")
+    };
+    KEYS.lock().expect("no key has failed").entry(bits).or_insert_with(make).clone()
 }
