@@ -20,6 +20,10 @@ const HANG_MARGIN := 10.0
 const MOST_FAILURES_SHOWN := 5
 
 var _filter := ""
+## Suites that are left to another engine.
+var _except: PackedStringArray = []
+## Those that are run, unless it is all others.
+var _only: PackedStringArray = []
 var _arguments: PackedStringArray
 var _passed := 0
 var _failed := 0
@@ -27,12 +31,15 @@ var _console := Console.new()
 var _watchdog := Watchdog.new()
 
 
-## Runs what `arguments` ask for, `--test [filter]`, and returns the exit code.
+## Runs what `arguments` ask for, `--test [filter] [--only suite,suite] [--except suite,suite]`;
+## returns the exit code.
 func run(arguments: PackedStringArray) -> int:
 	_arguments = arguments
 	var after := arguments.find("--test") + 1
 	if after < arguments.size() and not arguments[after].begins_with("--"):
 		_filter = arguments[after]
+	_except = _suites_after("--except")
+	_only = _suites_after("--only")
 	if OS.get_environment("DTLS_TEST_PKI") == "":
 		print(
 			"DTLS_TEST_PKI has to name the folder of the certificates; `cargo xtask test` sets it."
@@ -43,7 +50,7 @@ func run(arguments: PackedStringArray) -> int:
 	_watchdog.start()
 	print("Errors printed from here on belong to the test whose line comes next.")
 	for file in DirAccess.get_files_at(SUITES):
-		if file.begins_with("test_") and file.ends_with(".gd"):
+		if file.begins_with("test_") and file.ends_with(".gd") and _is_ours(_suite_of(file)):
 			await _run_suite(file)
 	_watchdog.stop()
 	OS.remove_logger(_console)
@@ -55,8 +62,21 @@ static func summary(passed: int, failed: int) -> String:
 	return "engine: %d passed, %d failed" % [passed, failed]
 
 
+func _suites_after(argument: String) -> PackedStringArray:
+	var at := _arguments.find(argument) + 1
+	return _arguments[at].split(",") if at > 0 else PackedStringArray()
+
+
+func _is_ours(suite: String) -> bool:
+	return not suite in _except and (_only.is_empty() or suite in _only)
+
+
+static func _suite_of(file: String) -> String:
+	return file.trim_prefix("test_").trim_suffix(".gd")
+
+
 func _run_suite(file: String) -> void:
-	var suite := file.trim_prefix("test_").trim_suffix(".gd")
+	var suite := _suite_of(file)
 	var script := load(SUITES.path_join(file)) as GDScript
 	if script == null or not script.can_instantiate():
 		if _is_wanted(suite):

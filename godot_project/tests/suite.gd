@@ -7,7 +7,7 @@ extends RefCounted
 const Console := preload("res://tests/console.gd")
 
 ## How long a wait may take unless it says otherwise, in seconds.
-const PATIENCE := 5.0
+const PATIENCE := 30.0
 ## What the stack of every assertion has in it.
 const NOT_THE_TEST: Array[String] = [
 	"res://main.gd", "res://tests/runner.gd", "res://tests/suite.gd"

@@ -4,7 +4,7 @@ extends SceneTree
 
 const HOST := "127.0.0.1"
 ## What the network may take to connect, in seconds.
-const PATIENCE := 10.0
+const PATIENCE := 30.0
 const HANDSHAKING := PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING
 const CONNECTED := PacketPeerDTLSOpenSSL.STATUS_CONNECTED
 

@@ -150,7 +150,7 @@ func accept() -> void:
 
 
 ## Pumps until `condition` is true, which it returns, or the time is up.
-func until(condition: Callable, seconds := 5.0) -> bool:
+func until(condition: Callable, seconds := 30.0) -> bool:
 	var deadline := Time.get_ticks_usec() + int(seconds * 1e6)
 	while true:
 		pump()

@@ -5,7 +5,7 @@ extends "res://tests/support/network_suite.gd"
 const Program := preload("res://tests/support/program.gd")
 
 ## Seconds that a program may take to start, or to do the next thing.
-const PROGRAM_PATIENCE := 10.0
+const PROGRAM_PATIENCE := 30.0
 
 var _programs: Array[Program] = []
 

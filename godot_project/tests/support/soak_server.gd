@@ -50,7 +50,7 @@ func _serve(peer: PacketPeerDTLSOpenSSL) -> bool:
 	match peer.get_status():
 		PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING, PacketPeerDTLSOpenSSL.STATUS_CONNECTED:
 			return true
-	if peer.get_error_code() == PacketPeerDTLSOpenSSL.REASON_TIMEOUT:
+	if peer.get_failure_reason() == PacketPeerDTLSOpenSSL.REASON_TIMEOUT:
 		count("unfinished")
 	elif peer.get_last_error() == "the client started again":
 		count("restarted")

@@ -142,25 +142,26 @@ fn nothing_is_sent_to_another_machine() {
 
 #[test]
 fn a_flood_comes_from_as_many_addresses_and_counts_the_answers() {
+    // All of them fit the socket's buffer, however late this thread reads.
     let server = socket();
     let to = server.local_addr().expect("it is bound").to_string();
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(&file, b"hello?").expect("it can be written");
     let path = file.path().to_string_lossy();
-    let options = ["flood", "--to", &to, "--datagram", &path, "--addresses", "1000"];
+    let options = ["flood", "--to", &to, "--datagram", &path, "--addresses", "200"];
     let flood = netsim(&options).args(["--rate", "2000"]).spawn().expect("it can be run");
     let mut senders = std::collections::HashSet::new();
-    for number in 0..1000 {
+    for number in 0..200 {
         let (bytes, from) = receive(&server);
         assert_eq!(bytes, b"hello?");
         senders.insert(from.ip());
         server.send_to(&b"no"[..1 + number % 2], from).expect("sent");
     }
-    assert_eq!(senders.len(), 1000);
+    assert_eq!(senders.len(), 200);
     let output = flood.wait_with_output().expect("it ends");
     let figures: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(figures["sent"], 1000);
-    assert_eq!(figures["answers"], 1000);
-    assert_eq!(figures["answer_bytes"], 1500);
+    assert_eq!(figures["sent"], 200);
+    assert_eq!(figures["answers"], 200);
+    assert_eq!(figures["answer_bytes"], 300);
     assert_eq!(figures["largest_answer"], 2);
 }

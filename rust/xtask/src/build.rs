@@ -2,69 +2,54 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
-use anyhow::{Context, Result, bail};
-use clap::Args;
+use anyhow::{Context, Result, ensure};
 
 use crate::{cargo, stage, workspace};
 
-/// What to build.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct Options {
-    /// Build with optimisation
-    #[arg(long)]
-    pub(crate) release: bool,
-    /// Features of dtls-godot
-    #[arg(long, value_delimiter = ',', value_name = "FEATURES")]
-    pub(crate) features: Vec<String>,
-}
+/// All that the workspace has, since cargo decides by it which features other crates have: with the addon alone,
+/// most of what a test has built already would be built once more.
+pub(crate) const LIBRARIES: [&str; 2] = ["--workspace", "--lib"];
+pub(crate) const LIBRARY: &str = "libdtls_godot.so";
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    build_and_stage(options)?;
+pub(crate) fn run(release: bool) -> Result<ExitCode> {
+    build_and_stage(release)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Builds the addon and stages it into `godot_project/`.
-pub(crate) fn build_and_stage(options: &Options) -> Result<()> {
-    let library = library(options)?;
-    stage::stage(&workspace::godot_project(), &library, options.release)
+pub(crate) fn build_and_stage(release: bool) -> Result<()> {
+    stage::stage(&workspace::godot_project(), &library(release)?, release)
 }
 
 /// Builds the library; returns its path.
-pub(crate) fn library(options: &Options) -> Result<PathBuf> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        bail!("the addon can be staged on Linux on x86_64 only, so far");
+pub(crate) fn library(release: bool) -> Result<PathBuf> {
+    ensure!(
+        cfg!(all(target_os = "linux", target_arch = "x86_64")),
+        "the addon can be staged on Linux on x86_64 only, so far"
+    );
+    if release {
+        built(&["--package", "dtls-godot", "--release"], "release", LIBRARY)
+    } else {
+        built(&LIBRARIES, "debug", LIBRARY)
     }
-    let mut command = cargo::with_openssl()?;
-    command.args(["build", "--package", "dtls-godot"]);
-    if options.release {
-        command.arg("--release");
-    }
-    if !options.features.is_empty() {
-        command.arg("--features").arg(options.features.join(","));
-    }
-    let status = command.status().context("cannot run cargo")?;
-    if !status.success() {
-        bail!("the addon could not be built; cargo says why above");
-    }
-    built(if options.release { "release" } else { "debug" }, "libdtls_godot.so")
 }
 
-/// Builds the program `netsim`, for the tests inside the engine; returns its path.
+/// Where `netsim` is, if it has been built.
+pub(crate) static NETSIM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Builds the program `netsim`, for the tests inside the engine, unless it has been; returns its path.
 pub(crate) fn netsim() -> Result<PathBuf> {
-    let mut command = cargo::with_openssl()?;
-    let status = command.args(["build", "--quiet", "--package", "netsim", "--bins"]).status();
-    if !status.context("cannot run cargo")?.success() {
-        bail!("netsim could not be built; cargo says why above");
-    }
-    built("debug", "netsim")
+    let build = || built(&["--quiet", "--package", "netsim", "--bins"], "debug", "netsim");
+    NETSIM.get().cloned().map_or_else(build, Ok)
 }
 
-/// The path of a file that cargo has built.
-fn built(profile: &str, name: &str) -> Result<PathBuf> {
+/// Has cargo build; returns a file that it has built.
+pub(crate) fn built(args: &[&str], profile: &str, name: &str) -> Result<PathBuf> {
+    let status = cargo::with_openssl()?.arg("build").args(args).status();
+    let status = status.context("cargo cannot be run")?;
     let file = workspace::target_dir()?.join(profile).join(name);
-    if !file.is_file() {
-        bail!("cargo has built no {}", file.display());
-    }
+    ensure!(status.success() && file.is_file(), "{name} could not be built; cargo says why above");
     Ok(file)
 }

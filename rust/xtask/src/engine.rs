@@ -1,23 +1,25 @@
-//! The Godot engine: which one is in use, and how to run it.
-//!
-//! In this order: the one that `GODOT` in the environment names; `godot4` or `godot` on PATH, if
-//! it is new enough; on Debian, a package that [`crate::engine_package`] unpacks into the cache.
+//! The Godot engine: which one is in use, and how to run it. In this order: the one that `GODOT` in the environment names; `godot4` or `godot` on PATH, if it is new
+//! enough; on Debian, a package that is unpacked into the cache.
 
 use std::env;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use crate::display::Display;
-use crate::engine_package::Prefix;
-use crate::process::{self, Shown};
-use crate::{cargo, debian, engine_package, workspace};
+use crate::process::succeed_quietly;
+use crate::{cargo, packages, workspace};
 
 /// The oldest engine that the addon supports, as `compatibility_minimum` in the manifest.
-const OLDEST: Version = Version { major: 4, minor: 3 };
+const OLDEST: (u32, u32) = (4, 3);
+
+/// The engine, and what a game becomes a program with.
+pub(crate) const PROGRAMS: [&str; 3] = ["godot", "godot-template-release", "godot-template-debug"];
+/// Where Debian has the libraries of programs for this machine.
+pub(crate) const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+pub(crate) const LOADER: &str = "ld-linux-x86-64.so.2";
 
 /// Where fontconfig looks for its configuration.
 const FONTCONFIG: &str = "/etc/fonts/fonts.conf";
@@ -29,100 +31,74 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         println!("{}", engine.program.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let mut command = engine.command();
-    command.args(args);
-    let status = command.status().with_context(|| format!("cannot run {}", Shown(&command)))?;
-    if status.code().is_none() {
-        bail!("the engine {}", process::describe(status));
-    }
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    let status = engine.command().args(args).status().context("the engine cannot be run")?;
+    let code = status.code().with_context(|| format!("the engine ended with {status}"))?;
+    Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// An engine that has been found to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Engine {
     program: PathBuf,
-    /// What the engine came with, if it is ours.
-    package: Option<Prefix>,
+    /// Where its packages are unpacked, if they are.
+    prefix: Option<PathBuf>,
 }
 
 impl Engine {
     /// The engine in use, installed if that is needed and possible.
     pub(crate) fn find() -> Result<Self> {
-        if let Some(program) = env::var_os("GODOT").filter(|value| !value.is_empty()) {
-            // A path is meant relative to where we were called; a bare name is looked up on PATH.
-            let mut program = PathBuf::from(program);
-            if program.components().count() > 1 {
-                program = std::path::absolute(&program).context("GODOT is no path")?;
-            }
-            let version = Version::of(&program).context("the engine in GODOT cannot be used")?;
-            if version < OLDEST {
-                bail!("GODOT names Godot {version}; the addon needs {OLDEST} or later");
-            }
-            return Ok(Self { program, package: None });
-        }
-        let mut too_old = String::new();
-        for name in ["godot4", "godot"] {
-            if !process::on_path(name) {
-                continue;
-            }
-            match Version::of(Path::new(name)) {
-                Ok(version) if version >= OLDEST => {
-                    return Ok(Self { program: name.into(), package: None });
-                }
-                Ok(version) => too_old += &format!(" (`{name}` on PATH is {version})"),
-                Err(error) => too_old += &format!(" ({error:#})"),
+        let named = env::var_os("GODOT").filter(|value| !value.is_empty());
+        let is_named = named.is_some();
+        let names = named.map_or_else(|| vec!["godot4".into(), "godot".into()], |name| vec![name]);
+        for program in names.iter().filter_map(|name| which::which(name).ok()) {
+            match version(&program) {
+                Ok(version) if version >= OLDEST => return Ok(Self { program, prefix: None }),
+                Ok((major, minor)) => eprintln!("{} is {major}.{minor}", program.display()),
+                Err(error) => eprintln!("{error:#}"),
             }
         }
-        if debian::can_run_packages() {
-            let package = engine_package::install()?;
-            return Ok(Self { program: package.program(), package: Some(package) });
-        }
-        bail!(
-            "there is no Godot {OLDEST} or later on this machine{too_old}. Download the standard \
-             build from godotengine.org/download, unpack it, and set the environment variable \
-             GODOT to the path of the program"
+        ensure!(
+            !is_named && packages::can_unpack(),
+            "there is no Godot 4.3 or later {}. Download the standard build from godotengine.org/download, \
+             unpack it, and set the environment variable GODOT to the path of the program",
+            if is_named { "where GODOT says" } else { "on this machine" },
         );
+        let prefix = unpacked()?;
+        Ok(Self { program: prefix.join("usr/bin/godot"), prefix: Some(prefix) })
     }
 
-    /// One that is known to run.
-    pub(crate) fn at(program: PathBuf) -> Self {
-        Self { program, package: None }
+    /// The same engine by another program.
+    pub(crate) fn at(&self, program: PathBuf) -> Self {
+        Self { program, ..self.clone() }
     }
 
-    /// What to run: a path, or a name on PATH.
     pub(crate) fn program(&self) -> &Path {
         &self.program
     }
 
     /// A call of the engine in the developer's own environment.
-    pub(crate) fn command(&self) -> Command {
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         cargo::without_run_variables(&mut command);
         // The engine complains on its error output where fontconfig has no configuration.
-        if let Some(package) = &self.package
+        if let Some(prefix) = &self.prefix
             && !Path::new(FONTCONFIG).exists()
         {
-            command.env("FONTCONFIG_PATH", package.fonts());
+            command.env("FONTCONFIG_PATH", prefix.join("etc/fonts"));
         }
         command
     }
 
-    /// A call of the engine, headless. What it writes for its user (logs, settings, caches) goes to
-    /// `target/engine-home/<name>`, not to the developer's home.
     pub(crate) fn headless(&self, name: &str) -> Result<Command> {
         let mut command = self.in_own_home(name)?;
         command.arg("--headless");
         Ok(command)
     }
 
-    /// A call of the engine with a window on a display of ours, without sound; its home as in
-    /// [`Self::headless`].
+    /// With a window on a display of ours, without sound.
     pub(crate) fn windowed(&self, name: &str, display: &Display) -> Result<Command> {
         let mut command = self.in_own_home(name)?;
-        if let Some(package) = &self.package {
-            package.install_window()?;
+        if self.prefix.is_some() {
             command.env("__GLX_VENDOR_LIBRARY_NAME", "mesa");
         }
         command.env("DISPLAY", display.name());
@@ -131,96 +107,85 @@ impl Engine {
         Ok(command)
     }
 
-    /// Where the export templates for this engine are, `godot-template-release` and
-    /// `godot-template-debug`, if they are ours. Another engine has its own, or says so.
-    pub(crate) fn templates(&self) -> Result<Option<PathBuf>> {
-        self.package.as_ref().map(Prefix::install_templates).transpose()
+    /// The folder of the export templates `godot-template-release` and `godot-template-debug`, if they are
+    /// ours. Another engine has its own, or says so.
+    pub(crate) fn templates(&self) -> Option<PathBuf> {
+        self.prefix.as_ref().map(|prefix| prefix.join("usr/bin"))
     }
 
+    /// What the engine writes for its user (logs, settings, caches) goes to `target/engine-home/<name>`, not to the
+    /// developer's home.
     fn in_own_home(&self, name: &str) -> Result<Command> {
         let home = workspace::target_dir()?.join("engine-home").join(name);
         let mut command = self.command();
-        for (variable, folder) in
-            [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache")]
-        {
-            let dir = home.join(folder);
+        for folder in ["DATA", "CONFIG", "CACHE"] {
+            let dir = home.join(folder.to_lowercase());
             fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-            command.env(variable, dir);
+            command.env(format!("XDG_{folder}_HOME"), dir);
         }
         Ok(command)
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version {
-    major: u32,
-    minor: u32,
+/// Debian's engine with its libraries, its export templates and what a window is drawn with, without a graphics
+/// card. It is made to load these libraries by its interpreter and its run path. It could be started through
+/// its loader instead, but then it takes the loader for itself, and an exported game does not find its files.
+fn unpacked() -> Result<PathBuf> {
+    packages::cached("engine-2", |prefix| {
+        packages::unpack(
+            prefix,
+            &["amd64"],
+            &[&PROGRAMS[..], &["libgl1", "patchelf"]].concat(),
+            &[],
+        )?;
+        let libraries = prefix.join(LIBRARIES);
+        // The library that draws has a run path of its own, `$ORIGIN/../lib`, and looks nowhere else.
+        link(&libraries, &prefix.join("usr/lib/lib"))?;
+        let path = format!("{0}:{0}/pulseaudio", libraries.display());
+        let mut patchelf = through_loader(&libraries, &prefix.join("usr/bin/patchelf"));
+        patchelf.arg("--set-interpreter").arg(libraries.join(LOADER));
+        patchelf.args(["--force-rpath", "--set-rpath", &path]);
+        // It is in a folder of its own, and what needs it does not look there.
+        let pulse = fs::read_dir(libraries.join("pulseaudio")).ok().into_iter().flatten().flatten();
+        let pulse = pulse.map(|entry| entry.file_name().display().to_string());
+        if let Some(common) = pulse.into_iter().find(|name| name.starts_with("libpulsecommon-")) {
+            patchelf.args(["--add-needed", &common]);
+        }
+        patchelf.args(PROGRAMS.map(|program| prefix.join("usr/bin").join(program)));
+        succeed_quietly(&mut patchelf, "Setting up the engine")?;
+        let (major, minor) = version(&prefix.join("usr/bin/godot"))?;
+        eprintln!("Godot {major}.{minor} is in {}", prefix.display());
+        Ok(())
+    })
+    .context("Godot cannot be installed from Debian's packages; set GODOT to one that runs")
 }
 
-impl Version {
-    fn of(program: &Path) -> Result<Self> {
-        let text = version_text(program)?;
-        Self::parse(&text)
-            .with_context(|| format!("`{} --version` printed {text:?}", program.display()))
-    }
-
-    /// The last line that begins with a version: drivers may print lines of their own before it.
-    fn parse(text: &str) -> Option<Self> {
-        text.lines().rev().find_map(|line| {
-            let mut numbers = line.trim().split('.').map(str::parse);
-            match (numbers.next(), numbers.next()) {
-                (Some(Ok(major)), Some(Ok(minor))) => Some(Self { major, minor }),
-                _ => None,
-            }
-        })
-    }
+/// A call of a program out of packages that is not patched.
+pub(crate) fn through_loader(libraries: &Path, program: &Path) -> Command {
+    let mut command = Command::new(libraries.join(LOADER));
+    command.arg("--library-path").arg(libraries).arg(program);
+    command
 }
 
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
+pub(crate) fn link(to: &Path, at: &Path) -> Result<()> {
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(to, at)
+        .with_context(|| format!("cannot create {}", at.display()))?;
+    #[cfg(not(unix))]
+    anyhow::bail!("please make {} a link to {}", at.display(), to.display());
+    Ok(())
 }
 
-/// What `--headless --version` prints; an error if the engine does not run.
-pub(crate) fn version_text(program: &Path) -> Result<String> {
+/// The version of an engine that runs: the last line that begins with one, since drivers may print lines of
+/// their own before it.
+pub(crate) fn version(program: &Path) -> Result<(u32, u32)> {
     let mut command = Command::new(program);
     cargo::without_run_variables(&mut command);
     command.args(["--headless", "--version"]);
-    let output = command.output().with_context(|| format!("cannot run {}", Shown(&command)))?;
-    if !output.status.success() {
-        bail!(
-            "{} {}:\n{}",
-            Shown(&command),
-            process::describe(output.status),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Option<(u32, u32)> {
-        Version::parse(text).map(|version| (version.major, version.minor))
-    }
-
-    #[test]
-    fn versions_are_parsed() {
-        assert_eq!(parse("4.6.3.stable.debian"), Some((4, 6)));
-        assert_eq!(parse("4.3.stable.official.77dcf97d8"), Some((4, 3)));
-        assert_eq!(parse("some driver's line\n4.10.stable\n"), Some((4, 10)));
-        assert_eq!(parse("no version"), None);
-        assert_eq!(parse(""), None);
-    }
-
-    #[test]
-    fn versions_compare_by_number() {
-        let newer = Version { major: 4, minor: 10 };
-        assert!(newer > OLDEST);
-        let older = Version { major: 3, minor: 6 };
-        assert!(older < OLDEST);
-    }
+    let text = succeed_quietly(&mut command, "")?.text().to_owned();
+    let version = text.lines().rev().find_map(|line| {
+        let mut numbers = line.trim().split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    });
+    version.with_context(|| format!("{} has the version {text:?}", program.display()))
 }

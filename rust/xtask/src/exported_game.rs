@@ -1,44 +1,31 @@
-//! The package in somebody's hands: a game of a few lines, in a project that has nothing but the
-//! package, is exported and played. Debian's templates run with the libraries that came with the engine;
-//! nothing else of this machine is there for the game.
-//!
-//! 1. the archive is unpacked into an empty project, beside the game and its certificates;
-//! 2. the engine exports it, as players get it and for debugging, with Debian's export templates;
-//! 3. the exported program runs as server and as client, in an empty directory and an empty
-//!    environment, and both have to end by themselves once they have talked.
+//! The package as a user has it: a game of a few lines, in a project that has nothing but the package, is
+//! exported, as players get it and for debugging. The exported program runs as server and as client, in an
+//! empty directory and an empty environment, and both have to end by themselves once they have talked.
 
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::engine::Engine;
 use crate::output::Counts;
 use crate::package::Kind;
-use crate::process::{self, Line, Run, Running, Stream, describe};
-use crate::{package, workspace};
+use crate::process::{self, Running, TICK};
+use crate::{package, stage, workspace};
 
 /// How long an export may take, and an exchange.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The game's files in the repository, and what of the test's certificates is with them: those of a
 /// server whose chain has an intermediate, and the root.
-const GAME: &str = "godot_project/tests/exported";
+const GAME: &str = "godot_project/tests/exported/";
 const CERTIFICATES: [(&str, &str); 3] =
     [("chained.key", "server.key"), ("chained.crt", "server.crt"), ("ca.crt", "ca.crt")];
-
-/// A release keeps what it prints until it ends, unless it is told not to.
-const PROJECT: &str = "config_version=5\n\n[application]\n\nconfig/name=\"A Game\"\n\
-                       run/main_scene=\"res://game.tscn\"\nrun/flush_stdout_on_print=true\n\
-                       config/features=PackedStringArray(\"4.3\")\n";
-const PRESET: &str = "Linux";
-
-/// What the client would log its keys into.
-const KEYS: &str = "keys.log";
 
 /// For whom a game is exported, and what runs it.
 pub(crate) struct Player {
@@ -46,33 +33,31 @@ pub(crate) struct Player {
     pub(crate) architecture: &'static str,
     /// The folder of the export templates, unless the engine has its own.
     pub(crate) templates: Option<PathBuf>,
-    /// Runs the exported program.
-    pub(crate) command: Box<dyn Fn(&Path) -> Command>,
+    /// What runs the exported program, if it does not run by itself.
+    pub(crate) emulator: Vec<OsString>,
 }
 
 /// Exports the game with the package in `archive`, and plays it: one test for each kind.
 pub(crate) fn check(engine: &Engine, archive: &Path) -> Result<Counts> {
-    let player = Player {
-        architecture: "x86_64",
-        templates: engine.templates()?,
-        command: Box::new(|program| Command::new(program)),
-    };
+    let player =
+        Player { architecture: "x86_64", templates: engine.templates(), emulator: Vec::new() };
     check_on(&player, engine, archive)
 }
 
 /// The same for another player than this machine.
 pub(crate) fn check_on(player: &Player, engine: &Engine, archive: &Path) -> Result<Counts> {
-    let all = workspace::target_dir()?.join("exported-game");
-    fs::create_dir_all(&all).with_context(|| format!("cannot create {}", all.display()))?;
-    let work = tempfile::Builder::new().prefix("run-").tempdir_in(&all)?;
+    let work = workspace::temporary("exported-game")?;
     let project = work.path().join("project");
     make_project(&project, player, archive)?;
     import(engine, &project)?;
 
     let mut counts = Counts::default();
     for kind in Kind::ALL {
-        let outcome = export(player, engine, &project, &work.path().join(kind.name()), kind)
-            .and_then(|program| play(player, &program, &work.path().join("elsewhere"), kind));
+        let outcome = player
+            .export(engine, &project, &work.path().join(kind.name()), kind)
+            .and_then(|program| {
+                player.play(&program, &work.path().join("played").join(kind.name()), kind)
+            });
         if let Err(error) = &outcome {
             println!("   The game that was exported for {} failed: {error:#}", kind.name());
         }
@@ -83,29 +68,25 @@ pub(crate) fn check_on(player: &Player, engine: &Engine, archive: &Path) -> Resu
 
 fn make_project(project: &Path, player: &Player, archive: &Path) -> Result<()> {
     package::unpack(archive, project)?;
-    for name in ["game.gd", "game.tscn"] {
-        fs::copy(workspace::root().join(GAME).join(name), project.join(name))?;
+    let template = |kind: &str| {
+        let folder = player.templates.as_ref();
+        let program = folder.map(|dir| dir.join(format!("godot-template-{kind}")));
+        program.unwrap_or_default().display().to_string()
+    };
+    for (name, bytes) in workspace::read(GAME)? {
+        let text = String::from_utf8(bytes)?
+            .replace("{architecture}", player.architecture)
+            .replace("{debug}", &template("debug"))
+            .replace("{release}", &template("release"));
+        // A project.godot within another project would be one of its own.
+        let name = name.display().to_string().replace(".txt", "");
+        stage::write(&project.join(name), text.as_bytes())?;
     }
     let pki = tempfile::tempdir()?;
     test_pki::write_all(pki.path()).context("the certificates cannot be written")?;
-    fs::create_dir(project.join("certs"))?;
     for (from, to) in CERTIFICATES {
-        fs::copy(pki.path().join(from), project.join("certs").join(to))?;
+        stage::write(&project.join("certs").join(to), &fs::read(pki.path().join(from))?)?;
     }
-    fs::write(project.join("project.godot"), PROJECT)?;
-    let mut preset = format!(
-        "[preset.0]\n\nname=\"{PRESET}\"\nplatform=\"Linux\"\nrunnable=true\n\
-         export_filter=\"all_resources\"\ninclude_filter=\"\"\nexclude_filter=\"\"\nexport_path=\"\"\n\n[preset.0.options]\n\n\
-         binary_format/embed_pck=false\nbinary_format/architecture=\"{}\"\n",
-        player.architecture,
-    );
-    if let Some(folder) = &player.templates {
-        for kind in Kind::ALL.map(Kind::name) {
-            let program = folder.join(format!("godot-template-{kind}"));
-            preset += &format!("custom_template/{kind}=\"{}\"\n", program.display());
-        }
-    }
-    fs::write(project.join("export_presets.cfg"), preset)?;
     Ok(())
 }
 
@@ -116,119 +97,102 @@ fn make_project(project: &Path, player: &Player, archive: &Path) -> Result<()> {
 fn import(engine: &Engine, project: &Path) -> Result<()> {
     let mut command = engine.headless("export")?;
     command.arg("--path").arg(project).arg("--import");
-    let how = Run { label: Some("Importing the project"), live: false, limit: Some(LIMIT) };
-    let finished = process::run(&mut command, how)?;
-    let status = finished.status.context("the import did not come to an end")?;
-    if !status.success() {
-        println!("   The first import of the project {}, see godot#111048.", describe(status));
-    }
+    let finished = process::run(&mut command, "Importing the project", Some(LIMIT))?;
     let list = project.join(".godot/extension_list.cfg");
-    ensure!(list.is_file(), "the import did not find the addon:\n{}", finished.text());
+    let is_well = finished.status.is_some() && list.is_file();
+    ensure!(is_well, "the import did not end, or not find the addon:\n{}", finished.text());
     Ok(())
 }
 
-fn export(
-    player: &Player,
-    engine: &Engine,
-    project: &Path,
-    to: &Path,
-    kind: Kind,
-) -> Result<PathBuf> {
-    fs::create_dir_all(to)?;
-    let program = to.join(format!("game.{}", player.architecture));
-    let mut command = engine.headless("export")?;
-    command.arg("--path").arg(project);
-    command.args([&format!("--export-{}", kind.name()), PRESET]).arg(&program);
-    let how = Run { label: Some("Exporting the game"), live: false, limit: Some(LIMIT) };
-    let finished = process::run(&mut command, how)?;
-    let complaints = complaints(&finished.lines);
-    if !finished.success() || !complaints.is_empty() || !program.is_file() {
-        bail!("the export said:\n{}", finished.text().trim_end());
+impl Player {
+    fn export(&self, engine: &Engine, project: &Path, to: &Path, kind: Kind) -> Result<PathBuf> {
+        fs::create_dir_all(to)?;
+        let program = to.join(format!("game.{}", self.architecture));
+        let mut command = engine.headless("export")?;
+        command.arg("--path").arg(project);
+        command.args([&format!("--export-{}", kind.name()), "Linux"]).arg(&program);
+        let (said, complaints) = Started::new(&mut command, to)?.end().context("the export")?;
+        ensure!(complaints.is_empty() && program.is_file(), "the export said:\n{said}{complaints}");
+        Ok(program)
     }
-    Ok(program)
-}
 
-/// Has the exported program talk to itself.
-fn play(player: &Player, program: &Path, elsewhere: &Path, kind: Kind) -> Result<()> {
-    let port = free_port()?.to_string();
-    let command = |side: &str| -> Result<Command> {
-        let directory = elsewhere.join(kind.name()).join(side);
-        fs::create_dir_all(&directory)?;
-        let mut command = (player.command)(program);
-        let keys = directory.join(KEYS);
-        command.env_clear().current_dir(directory);
-        command.args(["--headless", "--", side, &port]).arg(keys);
-        Ok(command)
-    };
-    let (sender, lines) = channel();
-    let started = Instant::now();
-    let mut server = Running::start(&mut command("server")?, (), &sender)?;
-    drop(sender);
-    let mut seen = Vec::new();
-    while !seen.iter().any(|line: &Line<()>| line.text == "Listening: OK") {
-        let left = LIMIT.saturating_sub(started.elapsed());
-        match lines.recv_timeout(left) {
-            Ok(line) => seen.push(line),
-            Err(_) => bail!("the server does not listen; it said:\n{}", text(&seen)),
-        }
-    }
-    let how = Run { label: Some("Playing the exported game"), live: false, limit: Some(LIMIT) };
-    let client = process::run(&mut command("client")?, how)?;
-    let status = loop {
-        if let Some(status) = server.exited()? {
-            break status;
-        }
-        if started.elapsed() >= LIMIT {
-            bail!("the server did not notice that its client has gone; it said:\n{}", text(&seen));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    seen.extend(lines.iter());
+    /// Has the exported program talk to itself.
+    fn play(&self, program: &Path, folder: &Path, kind: Kind) -> Result<()> {
+        // One that nobody has right now.
+        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port().to_string();
+        // What the client would log its keys into.
+        let keys = folder.join("keys.log");
+        let start = |side: &str| -> Result<Started> {
+            let directory = folder.join(side);
+            fs::create_dir_all(&directory)?;
+            let words: Vec<_> = self.emulator.iter().cloned().chain([program.into()]).collect();
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).env_clear().current_dir(&directory);
+            command.args(["--headless", "--", side, &port]).arg(&keys);
+            Started::new(&mut command, &directory)
+        };
+        let mut server = start("server")?;
+        server.wait_for(|said| said.lines().any(|line| line == "Listening: OK"))?;
+        let (client, client_complaints) = start("client")?.end().context("the client")?;
+        // It has to notice that its client has gone.
+        let (server, server_complaints) = server.end().context("the server")?;
 
-    let (client_lines, server_lines) = (text(&client.lines), text(&seen));
-    let expect = |said: &str, line: &str| -> Result<()> {
-        ensure!(said.lines().any(|it| it == line), "nobody said \"{line}\", but:\n{said}");
+        let expect = |said: &str, line: &str| -> Result<()> {
+            ensure!(said.lines().any(|it| it == line), "nobody said \"{line}\", but:\n{said}");
+            Ok(())
+        };
+        expect(&server, "Received: Hello from the client")?;
+        expect(&client, "Received: Hello from the server")?;
+        ensure!(server_complaints.is_empty(), "the server complained:\n{server_complaints}");
+        match kind {
+            // Whoever has a release cannot have it write its keys down, and is told why.
+            Kind::Release => {
+                expect(&client, "No key log")?;
+                ensure!(!keys.exists(), "a release has written its keys");
+                let says_why = client_complaints.contains("key_log_path");
+                ensure!(says_why, "nobody said why:\n{client}{client_complaints}");
+            }
+            Kind::Debug => {
+                ensure!(keys.exists(), "there is no key log");
+                ensure!(
+                    client_complaints.is_empty(),
+                    "the client complained:\n{client_complaints}"
+                );
+            }
+        }
         Ok(())
-    };
-    ensure!(client.success(), "the client failed; it said:\n{client_lines}");
-    ensure!(status.success(), "the server {}; it said:\n{server_lines}", describe(status));
-    expect(&server_lines, "Received: Hello from the client")?;
-    expect(&client_lines, "Received: Hello from the server")?;
-    ensure!(complaints(&seen).is_empty(), "the server complained:\n{server_lines}");
-    let keys = elsewhere.join(kind.name()).join("client").join(KEYS);
-    match kind {
-        // Whoever has a release cannot have it write its keys down, and is told why.
-        Kind::Release => {
-            expect(&client_lines, "No key log")?;
-            ensure!(!keys.exists(), "a release has written its keys");
-            let complaints = complaints(&client.lines);
-            let of_the_log = |line: &&Line<()>| line.text.contains("key_log_path");
-            ensure!(complaints.iter().any(of_the_log), "nobody said why:\n{client_lines}");
-        }
-        Kind::Debug => {
-            ensure!(keys.exists(), "there is no key log");
-            ensure!(complaints(&client.lines).is_empty(), "the client complained:\n{client_lines}");
-        }
     }
-    Ok(())
 }
 
-/// What was written to the error output, but for what Debian's templates say first on a machine that has
-/// no fonts set up.
-fn complaints(lines: &[Line<()>]) -> Vec<&Line<()>> {
-    const NO_FONTS: &str = "Fontconfig error: Cannot load default config file";
-    lines
-        .iter()
-        .filter(|line| line.stream == Stream::Err && !line.text.starts_with(NO_FONTS))
-        .collect()
-}
+/// A program whose error output is kept apart.
+struct Started(Running, PathBuf);
 
-fn text(lines: &[Line<()>]) -> String {
-    lines.iter().map(|line| line.text.clone() + "\n").collect()
-}
+impl Started {
+    fn new(command: &mut Command, folder: &Path) -> Result<Self> {
+        let errors = folder.join("errors");
+        Ok(Self(Running::start(command, Some(File::create(&errors)?))?, errors))
+    }
 
-/// A port of the loopback interface that nobody has right now.
-fn free_port() -> Result<u16> {
-    let socket = UdpSocket::bind("127.0.0.1:0").context("there is no free port")?;
-    Ok(socket.local_addr()?.port())
+    /// Waits until it has printed something, or has ended.
+    fn wait_for(&mut self, what: impl Fn(&str) -> bool) -> Result<()> {
+        let started = Instant::now();
+        while self.0.ended()?.is_none() && !what(&self.0.printed()?) {
+            ensure!(started.elapsed() < LIMIT, "took too long; it said:\n{}", self.0.printed()?);
+            thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
+    /// Waits until it has ended well; returns what it has printed, and its complaints, but for what Debian's
+    /// templates say first on a machine that has no fonts set up.
+    fn end(mut self) -> Result<(String, String)> {
+        const NO_FONTS: &str = "Fontconfig error: Cannot load default config file";
+        self.wait_for(|_| false)?;
+        let (said, complaints) = (self.0.printed()?, fs::read_to_string(&self.1)?);
+        let is_good = self.0.ended()?.is_some_and(|status| status.success());
+        ensure!(is_good, "failed; it said:\n{said}{complaints}");
+        let complaints =
+            complaints.split_inclusive('\n').filter(|line| !line.starts_with(NO_FONTS));
+        Ok((said, complaints.collect()))
+    }
 }

@@ -1,9 +1,7 @@
 //! `cargo xtask fuzz`: libFuzzer looks for input that breaks the core, by way of cargo-fuzz.
 //!
-//! Only stable Rust is needed, since no sanitizer is used. Debian's clang gives LLVM's coverage to OpenSSL
-//! too, of which one is built for that below the target directory.
-//!
-//! New input is kept in `target/fuzz/corpus/`, where the next run finds it. What of it the repository
+//! Only stable Rust is needed, since no sanitizer is used. Debian's clang gives LLVM's coverage to an OpenSSL
+//! of its own. New input is kept in `target/fuzz/corpus/`, where the next run finds it. What of it the repository
 //! should have, libFuzzer chooses: `PROGRAM -merge=1 rust/fuzz/corpus/TARGET target/fuzz/corpus/TARGET`.
 
 use std::fs;
@@ -14,8 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::openssl::{self, Compiler};
 use crate::output::{Counts, Steps};
-use crate::process::{self, on_path};
-use crate::{cargo, debian, workspace};
+use crate::{cargo, packages, process, workspace};
 
 const CARGO_FUZZ: &str = "0.13.2";
 
@@ -31,17 +28,14 @@ pub(crate) fn run(target: Option<&str>, minutes: u64) -> Result<ExitCode> {
 
 /// One target after the other, or `only` that one; each counts as one.
 pub(crate) fn check(only: Option<&str>, time: Duration) -> Result<Counts> {
-    if !on_path("clang") || !on_path("clang++") {
-        // It brings the C++ library that libFuzzer is compiled with.
-        debian::install(&["clang"]).context("the fuzzers' OpenSSL is compiled with clang")?;
-    }
-    let (tool, host) = (cargo::tool("cargo-fuzz", CARGO_FUZZ, &[])?, cargo::host()?);
+    // It compiles OpenSSL, and brings the C++ library that libFuzzer is compiled with.
+    packages::install_program("clang++", "clang")?;
+    let (tool, host) = (packages::cargo_program("cargo-fuzz", CARGO_FUZZ, "")?, cargo::host()?);
     let (source, dir) =
         (workspace::root().join("rust/fuzz"), workspace::target_dir()?.join("fuzz"));
     let ignored = source.join("uninstrumented.txt");
-    let flags = [C_COVERAGE, &format!("-fsanitize-coverage-ignorelist={}", ignored.display())];
-    let mut compiler = Compiler::of_this_machine("fuzzed", "clang");
-    compiler.flags.extend(flags.map(str::to_owned));
+    let flags = format!("{C_COVERAGE} -fsanitize-coverage-ignorelist={}", ignored.display());
+    let compiler = Compiler { flags: &flags, ..Compiler::of_this_machine("fuzzed", "clang") };
     let openssl = openssl::build(&host, &compiler)?;
     let suffix = host.replace('-', "_");
 
@@ -69,13 +63,13 @@ pub(crate) fn check(only: Option<&str>, time: Duration) -> Result<Counts> {
             .args(["--", "-timeout=10", &format!("-max_total_time={}", time.as_secs())])
             .env(format!("CC_{suffix}"), "clang")
             .env(format!("CXX_{suffix}"), "clang++")
-            .env(format!("CFLAGS_{suffix}"), flags.join(" "))
+            .env(format!("CFLAGS_{suffix}"), &flags)
             // Not as what is released: that takes minutes to build, and names no lines.
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_STRIP", "none")
             .env("RUST_BACKTRACE", "1");
         openssl.set(&mut command, &host);
-        let finished = process::run_quietly(&mut command, &format!("Fuzzing {target}"))?;
+        let finished = process::run(&mut command, &format!("Fuzzing {target}"), None)?;
         let text = finished.text();
         if let (true, Some((_, done))) = (finished.success(), text.split_once("Done ")) {
             print!("   {target}: {done}");

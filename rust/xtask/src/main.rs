@@ -4,25 +4,19 @@ mod arm64;
 mod audit;
 mod bench;
 mod build;
-mod cache;
 mod cargo;
-mod debian;
-mod debian_rust;
 mod display;
 mod editor;
-mod emulated_engine;
 mod engine;
 mod engine_api;
-mod engine_package;
 mod exported_game;
 mod fuzz;
-mod gdtoolkit;
 mod memcheck;
 mod openssl;
 mod output;
 mod package;
+mod packages;
 mod process;
-mod python;
 mod screenshots;
 mod stage;
 mod test;
@@ -44,7 +38,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Builds the addon and stages it into godot_project/addons/dtls/
-    Build(build::Options),
+    Build {
+        /// Build with optimisation
+        #[arg(long)]
+        release: bool,
+    },
     /// Builds the addon and puts it into another project's addons/dtls/
     Stage {
         /// The directory that holds the other project's project.godot
@@ -117,7 +115,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Build(options) => build::run(&options),
+        Command::Build { release } => build::run(release),
         Command::Stage { dir, release } => stage::run(&dir, release),
         Command::Godot { args } => engine::run(&args),
         Command::Demo { release } => test::run_engine(Some("demo/"), release, false),

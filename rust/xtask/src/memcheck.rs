@@ -1,23 +1,20 @@
-//! The tests of dtls-core, and what the fuzzers have found worth keeping, under valgrind's memcheck: no
+//! The tests of the crates that are shipped, and what the fuzzers have found worth keeping, under valgrind's memcheck: no
 //! error and no memory that is lost for good, without a suppression.
 
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use rayon::prelude::*;
-use serde_json::Value;
 
 use crate::output::Counts;
-use crate::process::{self, on_path};
-use crate::{cargo, debian, workspace};
+use crate::{cargo, packages, process, test, workspace};
 
 /// A test program on each core, since valgrind runs one thread of a program at a time. Each counts as one.
 pub(crate) fn run() -> Result<Counts> {
-    if !on_path("valgrind") {
-        debian::install(&["valgrind"]).context("memcheck is a part of valgrind")?;
-    }
-    let programs = test_programs()?;
-    let results = programs.par_iter().with_max_len(1).map(|program| check(program));
+    packages::install_program("valgrind", "valgrind")?;
+    let mut programs = test::build_everything()?;
+    programs.retain(test::is_of_product);
+    let results = programs.par_iter().with_max_len(1).map(|(_, program)| check(program));
     let mut counts = Counts::default();
     for passed in results.collect::<Result<Vec<bool>>>()? {
         counts += Counts::check(passed);
@@ -35,24 +32,9 @@ fn check(program: &str) -> Result<bool> {
         .current_dir(workspace::root());
     cargo::without_run_variables(&mut command);
     let name = program.rsplit('/').next().unwrap_or(program);
-    let finished = process::run_quietly(&mut command, &format!("Checking {name}"))?;
+    let finished = process::run(&mut command, &format!("Checking {name}"), None)?;
     if !finished.success() {
         println!("{}", finished.text().trim_end());
     }
     Ok(finished.success())
-}
-
-/// Builds the tests; returns the programs.
-fn test_programs() -> Result<Vec<String>> {
-    let mut command = cargo::with_openssl()?;
-    command.args(["test", "--package", "dtls-core", "--package", "fuzz"]);
-    command.args(["--no-run", "--message-format=json"]);
-    let finished = process::succeed_quietly(&mut command, "Building the tests")?;
-    let messages = finished.stdout();
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let tests = messages.filter(|message| message["profile"]["test"] == true);
-    let programs: Vec<String> =
-        tests.filter_map(|message| message["executable"].as_str().map(str::to_owned)).collect();
-    ensure!(!programs.is_empty(), "cargo names no test program");
-    Ok(programs)
 }

@@ -1,27 +1,24 @@
 //! `cargo xtask package`: what a user downloads, as `target/dist/godot-dtls-<version>.zip`.
 //!
-//! 1. each target's two libraries are built into `target/dist/bin/`, or, with `--libraries`, taken from
-//!    another folder: a release has them from several machines;
-//! 2. they are looked at: what they need from a user's machine, what they show, how large they are;
-//! 3. the addon's files are put together with them, with the licences of what is linked in, a list of
-//!    it (SBOM) and everybody's SHA-256;
-//! 4. all of it goes into an archive that has the same bytes whenever it is made of the same commit.
+//! Each target's two libraries are built into `target/dist/bin/`, or, with `--libraries`, taken from another
+//! folder: a release has them from several machines. They are looked at, and put together with the addon's files,
+//! the licences of what is linked in, a list of it (SBOM) and everybody's SHA-256. The archive of it has the same
+//! bytes whenever it is made of the same commit.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{Cursor, Write as _};
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use crate::engine::Engine;
-use crate::stage::{self, Files};
-use crate::{exported_game, workspace};
+use crate::workspace::{self, Files};
+use crate::{exported_game, stage};
 
 mod inspect;
 mod notices;
@@ -35,10 +32,11 @@ const PLACE: &str = "addons/dtls";
 const SUMS: &str = "SHA256SUMS";
 
 /// What to pack.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
     /// What to build for; may be given several times
-    #[arg(long = "target", value_name = "TARGET", default_value = "linux-x86_64")]
+    #[arg(long = "target", value_name = "TARGET", value_parser = Target::named)]
+    #[arg(default_value = "linux-x86_64")]
     targets: Vec<Target>,
     /// Build the libraries into target/dist/bin/ and stop there
     #[arg(long)]
@@ -54,14 +52,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let libraries = match &options.libraries {
         Some(dir) => found(dir)?,
-        None => built(&options.targets)?,
+        None => found(&build(&options.targets)?)?,
     };
     for library in &libraries {
         let bytes = fs::read(&library.path)
             .with_context(|| format!("cannot read {}", library.path.display()))?;
-        let summary = inspect::library(library.target, &bytes)
+        let needs = inspect::library(library.target, &bytes)
             .with_context(|| format!("{} cannot be shipped", library.name))?;
-        println!("{}: {} bytes, {summary}", library.name, bytes.len());
+        println!("{}: {} bytes, needs {}", library.name, bytes.len(), needs.join(", "));
     }
     if !options.only_libraries {
         let archive = pack(&libraries)?;
@@ -69,7 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         if options.play {
             let counts = exported_game::check(&Engine::find()?, &archive)?;
             println!("{counts}");
-            return Ok(ExitCode::from(u8::from(counts.failed > 0)));
+            return Ok(counts.exit_code());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -77,18 +75,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 /// Builds a package; returns the archive.
 pub(crate) fn for_targets(targets: &[Target]) -> Result<PathBuf> {
-    run(&Options {
-        targets: targets.to_vec(),
-        only_libraries: false,
-        libraries: None,
-        play: false,
-    })?;
+    run(&Options { targets: targets.to_vec(), ..Options::default() })?;
     archive()
 }
 
 /// The library in such a package that the editor loads.
 pub(crate) fn debug_library() -> Result<PathBuf> {
-    Ok(dist()?.join("bin").join(Target::LinuxX86_64.file(Kind::Debug)))
+    Ok(dist()?.join("bin").join(Target::LINUX_X86_64.file(Kind::Debug)))
 }
 
 /// Puts what is in the archive into a project.
@@ -104,41 +97,33 @@ struct Library {
     path: PathBuf,
 }
 
-fn built(targets: &[Target]) -> Result<Vec<Library>> {
+/// Builds the libraries; returns their folder.
+fn build(targets: &[Target]) -> Result<PathBuf> {
     let bin = dist()?.join("bin");
-    fs::create_dir_all(&bin).with_context(|| format!("cannot create {}", bin.display()))?;
-    let mut libraries = Vec::new();
+    if bin.exists() {
+        fs::remove_dir_all(&bin).with_context(|| format!("cannot remove {}", bin.display()))?;
+    }
     for target in targets {
         for kind in Kind::ALL {
-            let name = target.file(kind);
-            let path = bin.join(&name);
-            let library = target.build(kind)?;
-            fs::copy(&library, &path)
-                .with_context(|| format!("cannot copy {}", library.display()))?;
-            libraries.push(Library { target: *target, name, path });
+            stage::write(&bin.join(target.file(kind)), &fs::read(target.build(kind)?)?)?;
         }
     }
-    Ok(libraries)
+    Ok(bin)
 }
 
 /// The libraries in a folder, or in folders within it.
 fn found(dir: &Path) -> Result<Vec<Library>> {
-    let files = stage::files_below(dir)?;
-    let mut libraries = Vec::new();
-    for target in Target::value_variants() {
-        for kind in Kind::ALL {
-            let name = target.file(kind);
-            let mut same = files.iter().filter(|path| path.ends_with(&name));
-            let Some(path) = same.next() else { continue };
-            if same.next().is_some() {
-                bail!("{} has several files {name}", dir.display());
-            }
-            libraries.push(Library { target: *target, name, path: path.clone() });
-        }
+    let mut libraries: Vec<Library> = Vec::new();
+    for path in stage::files_below(dir)? {
+        let file = path.file_name().unwrap_or_default();
+        let is_it = |target: &Target| Kind::ALL.iter().any(|kind| file == &*target.file(*kind));
+        let Some(target) = Target::ALL.into_iter().find(is_it) else { continue };
+        let name = file.display().to_string();
+        let is_first = libraries.iter().all(|library| library.name != name);
+        ensure!(is_first, "{} has several files {name}", dir.display());
+        libraries.push(Library { target, name, path });
     }
-    if libraries.is_empty() {
-        bail!("{} has no library of the addon", dir.display());
-    }
+    ensure!(!libraries.is_empty(), "{} has no library of the addon", dir.display());
     Ok(libraries)
 }
 
@@ -146,21 +131,18 @@ fn pack(libraries: &[Library]) -> Result<PathBuf> {
     if !workspace::is_clean()? {
         eprintln!("The package has changes in it that are in no commit.");
     }
-    let staged: Vec<(String, PathBuf)> =
-        libraries.iter().map(|library| (library.name.clone(), library.path.clone())).collect();
-    let mut files = stage::addon(&staged)?;
+    let staged = libraries.iter().map(|library| (library.name.clone(), library.path.clone()));
+    let mut files = stage::addon(&staged.collect::<Vec<_>>())?;
     files.extend(notices::files(libraries.iter().map(|library| library.target))?);
-    let sums = sums(&files);
-    files.insert(SUMS.into(), sums.into_bytes());
+    files.insert(SUMS.into(), sums(&files).into_bytes());
 
     let bytes = zipped(&files)?;
     let path = archive()?;
-    fs::create_dir_all(dist()?)?;
-    fs::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
-    let name = path.file_name().unwrap_or_default().display();
-    let sum = format!("{}  {name}\n", hex(&bytes));
-    fs::write(path.with_added_extension("sha256"), &sum)?;
-    println!("{} files, {} bytes, SHA-256 {}", files.len(), bytes.len(), hex(&bytes));
+    stage::write(&path, &bytes)?;
+    let name = path.file_name().unwrap_or_default().into();
+    let sum = sums(&[(name, bytes)].into());
+    stage::write(&path.with_added_extension("sha256"), sum.as_bytes())?;
+    print!("{} files: {sum}", files.len());
     Ok(path)
 }
 
@@ -175,12 +157,7 @@ fn archive() -> Result<PathBuf> {
 
 /// In the form that `sha256sum --check` reads.
 fn sums(files: &Files) -> String {
-    let mut text = String::new();
-    for (path, bytes) in files {
-        // A string takes whatever is written to it.
-        let _ = writeln!(text, "{}  {}", hex(bytes), path.display());
-    }
-    text
+    files.iter().map(|(path, bytes)| format!("{}  {}\n", hex(bytes), path.display())).collect()
 }
 
 /// SHA-256 of `bytes`, in hexadecimal digits.
@@ -205,31 +182,4 @@ fn zipped(files: &Files) -> Result<Vec<u8>> {
         archive.write_all(bytes)?;
     }
     Ok(archive.finish()?.into_inner())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_archive_depends_on_nothing_but_the_files() {
-        let files: Files = [("a.txt", "one"), ("bin/b.so", "two")]
-            .map(|(path, text)| (path.into(), text.into()))
-            .into();
-        let first = zipped(&files).expect("it can be packed");
-        assert_eq!(first, zipped(&files).expect("it can be packed"));
-        let mut archive = zip::ZipArchive::new(Cursor::new(&first)).expect("it is an archive");
-        let names: Result<Vec<_>, _> = archive.file_names().collect();
-        let names = names.expect("they can be read");
-        assert_eq!(names, ["addons/dtls/a.txt", "addons/dtls/bin/b.so"]);
-        let file = archive.by_index(0).expect("it has one");
-        assert_eq!(file.last_modified(), Some(DateTime::default()));
-    }
-
-    #[test]
-    fn sums_are_those_of_sha256sum() {
-        let files: Files = [(PathBuf::from("a"), b"abc".to_vec())].into();
-        let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sums(&files), format!("{of_abc}  a\n"));
-    }
 }

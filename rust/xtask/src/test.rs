@@ -1,53 +1,65 @@
 //! `cargo xtask test`: every check and every test, and last a line `N passed, N failed`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use cargo_metadata::{Artifact, Message};
 
 use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
-use crate::process::{self, Run, describe, on_path};
-use crate::{bench, cargo, debian, gdtoolkit, tidy, workspace};
+use crate::process;
+use crate::{bench, cargo, packages, stage, tidy, workspace};
 
-/// How long each of the tests inside the engine may take, before the first the start of the engine. It
-/// is for an engine that hangs as a whole: one test is given up by `runner.gd` after a minute, or the
-/// engine is ended by `watchdog.gd`. For all tests together there is no limit that a busy machine could
-/// meet.
+/// How long each test inside the engine may take, and the start before the first. It is for an engine that
+/// hangs as a whole: `runner.gd` gives one test up after a minute.
 const TEST_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Programs that the tests in the engine run, and Debian's packages with them.
-const PEERS: [(&str, &str); 4] = [
-    ("openssl", "openssl"),
-    ("gnutls-cli", "gnutls-bin"),
-    ("gnutls-serv", "gnutls-bin"),
-    ("strace", "strace"),
-];
+const PEERS: [(&str, &str); 3] =
+    [("openssl", "openssl"), ("gnutls-cli", "gnutls-bin"), ("strace", "strace")];
+
+/// Has some tests do more.
+const SOAK: (&str, &str) = ("DTLS_SOAK", "1");
+
+/// The crates that are shipped, and what feeds them. The others are tools.
+const PRODUCT: [&str; 5] = ["dtls-core", "dtls-godot", "dtls-issuer", "fuzz", "openssl-mimalloc"];
 
 /// Everything. With `soak`, the tests over bad links run with as many seeds as they ever do.
 pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
     let mut steps = Steps::default();
     steps.step("format", || check(cargo::command().args(["fmt", "--all", "--check"])));
-    steps.step("clippy", || {
-        let args = ["clippy", "--workspace", "--all-targets"];
-        check(cargo::with_openssl()?.args(args).args(["--", "-D", "warnings"]))
-    });
     steps.step("tidy", tidy::check);
-    steps.step("gdscript", gdtoolkit::check);
-    steps.step("rust tests", || rust_tests(&["--all-targets"], soak));
-    steps.step("doc tests", || rust_tests(&["--doc"], false));
-    // What comes now needs the addon.
-    let mut built = false;
+    steps.step("gdscript", gdscript);
+    let mut is_built = false;
     steps.step("build", || {
-        build_and_stage(&build::Options::default())?;
-        built = true;
+        build_linted(&["--lib", "--bin", "netsim"])?;
+        let folder = workspace::target_dir()?.join("debug");
+        build::NETSIM.get_or_init(|| folder.join("netsim"));
+        stage::stage(&workspace::godot_project(), &folder.join(build::LIBRARY), false)?;
+        is_built = true;
         Ok(Counts::PASS)
     });
-    if built {
-        steps.step("engine tests", || {
-            engine_tests_with(&Engine::find()?, &workspace::godot_project(), None, soak)
+    if is_built {
+        // The engine waits more than it computes, so everything else goes on meanwhile.
+        thread::scope(|scope| {
+            let engine = scope.spawn(|| engine_tests(None, soak));
+            let mut programs = Vec::new();
+            steps.step("build and lint the tests", || {
+                programs = build_everything()?;
+                Ok(Counts::PASS)
+            });
+            let (product, tools): (Vec<_>, Vec<_>) = programs.into_iter().partition(is_of_product);
+            steps.step("tool tests", || rust_tests(&tools, false));
+            steps.step("rust tests", || rust_tests(&product, soak));
+            steps.step("doc tests", || {
+                let args = ["test", "--workspace", "--no-fail-fast", "--doc"];
+                results(linting()?.args(args), "Testing")
+            });
+            steps.step("engine tests", || joined(engine));
         });
         steps.step("bench", || bench::smoke(&Engine::find()?));
     }
@@ -56,51 +68,114 @@ pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
 
 /// The tests inside the engine alone, or those of them whose names contain `filter`.
 pub(crate) fn run_engine(filter: Option<&str>, release: bool, soak: bool) -> Result<ExitCode> {
-    build_and_stage(&build::Options { release, ..build::Options::default() })?;
+    build_and_stage(release)?;
     let mut steps = Steps::default();
-    steps.step("engine tests", || {
-        engine_tests_with(&Engine::find()?, &workspace::godot_project(), filter, soak)
-    });
+    steps.step("engine tests", || engine_tests(filter, soak));
     Ok(steps.finish())
 }
 
 /// A command that passes or fails as a whole. Its output is shown if it fails.
-fn check(command: &mut Command) -> Result<Counts> {
-    let finished = process::run_quietly(command, "Checking")?;
+pub(crate) fn check(command: &mut Command) -> Result<Counts> {
+    let finished = process::run(command, "Checking", None)?;
     if !finished.success() {
-        println!("{}", finished.text().trim_end());
+        println!("{}", finished.text());
     }
     Ok(Counts::check(finished.success()))
 }
 
-fn rust_tests(which: &[&str], soak: bool) -> Result<Counts> {
+/// What a program says of the repository.
+pub(crate) fn checker(program: &Path, args: &[&str]) -> Result<Counts> {
+    let mut command = Command::new(program);
+    cargo::without_run_variables(&mut command);
+    check(command.current_dir(workspace::root()).args(args))
+}
+
+/// Whether the project's scripts are formatted and lint clean.
+fn gdscript() -> Result<Counts> {
+    let files = workspace::files()?;
+    let scripts: Vec<_> = files.iter().map(|it| &**it).filter(|it| it.ends_with(".gd")).collect();
+    ensure!(!scripts.is_empty(), "there is no GDScript");
+    let mut counts =
+        checker(&packages::checker("gdformat")?, &[&["--check"], &scripts[..]].concat())?;
+    counts += checker(&packages::checker("gdlint")?, &scripts)?;
+    Ok(counts)
+}
+
+/// A crate's folder, and a program that cargo has made of its tests.
+type TestProgram = (PathBuf, String);
+
+/// Whether a test is one of a crate that is shipped.
+pub(crate) fn is_of_product((folder, _): &TestProgram) -> bool {
+    PRODUCT.iter().any(|name| folder.ends_with(name))
+}
+
+/// Builds everything, all at once, so that nothing is built twice with different features.
+pub(crate) fn build_everything() -> Result<Vec<TestProgram>> {
+    let tests = build_linted(&["--all-targets"])?.into_iter().filter(|it| it.profile.test);
+    let programs: Vec<_> = tests
+        .filter_map(|test| Some((test.manifest_path.parent()?.into(), test.executable?.into())))
+        .collect();
+    ensure!(!programs.is_empty(), "cargo names no test program");
+    Ok(programs)
+}
+
+/// Cargo, with clippy as the compiler of the workspace: so nothing is compiled for its lints alone.
+fn linting() -> Result<Command> {
     let mut command = cargo::with_openssl()?;
-    command.args(["test", "--workspace", "--no-fail-fast"]).args(which);
-    if soak {
-        command.env("DTLS_SOAK", "1");
+    let driver = cargo::rustc(&["--print", "sysroot"])? + "/bin/clippy-driver";
+    command.env("RUSTC_WORKSPACE_WRAPPER", driver);
+    Ok(command)
+}
+
+/// Builds these targets of the workspace. A warning is an error.
+fn build_linted(targets: &[&str]) -> Result<Vec<Artifact>> {
+    let mut command = linting()?;
+    command.args(["build", "--workspace", "--message-format=json"]).args(targets);
+    let finished = process::run(&mut command, "Building", None)?;
+    let (mut artifacts, mut complaints) = (Vec::new(), String::new());
+    for message in Message::parse_stream(finished.text().as_bytes()) {
+        match message? {
+            Message::CompilerArtifact(artifact) => artifacts.push(artifact),
+            Message::CompilerMessage(it) => complaints += &it.to_string(),
+            Message::TextLine(line) if !finished.success() => complaints += &(line + "\n"),
+            _ => {}
+        }
     }
-    let finished = process::run_quietly(&mut command, "Testing")?;
-    let mut counts = test_results(&finished.stdout());
-    // It did not compile, or a test ended its whole process: cargo knows, the counts do not.
-    if !finished.success() && counts.failed == 0 {
-        counts += Counts::FAIL;
-    }
-    if counts.failed > 0 {
-        println!("{}", finished.text().trim_end());
+    ensure!(finished.success() && complaints.is_empty(), "cargo says:\n{complaints}");
+    Ok(artifacts)
+}
+
+fn rust_tests(programs: &[TestProgram], soak: bool) -> Result<Counts> {
+    let mut counts = Counts::default();
+    for (folder, program) in programs {
+        let mut command = Command::new(program);
+        cargo::without_run_variables(&mut command);
+        // As cargo does.
+        command.current_dir(folder).envs(soak.then_some(SOAK));
+        counts += results(&mut command, &format!("Testing {program}"))?;
     }
     Ok(counts)
 }
 
-/// The sum over lines like `test result: ok. 4 passed; 0 failed; 0 ignored; …`
+/// The sum over lines like `test result: ok. 4 passed; 0 failed; 0 ignored; …` that a command prints.
+fn results(command: &mut Command, label: &str) -> Result<Counts> {
+    let finished = process::run(command, label, None)?;
+    let mut counts = test_results(finished.text());
+    // It did not compile, or a test ended its whole process.
+    if !finished.success() && counts.failed == 0 {
+        counts += Counts::FAIL;
+    }
+    if counts.failed > 0 {
+        println!("{}", finished.text());
+    }
+    Ok(counts)
+}
+
 fn test_results(output: &str) -> Counts {
     let mut counts = Counts::default();
-    for line in output.lines() {
-        let Some((_, result)) = line.split_once("test result: ") else {
-            continue;
-        };
-        let parts = result.split([';', '.']).map(str::trim);
-        for part in parts {
-            match part.split_once(' ') {
+    for (_, result) in output.lines().filter_map(|line| line.split_once("test result: ")) {
+        for part in result.split([';', '.']) {
+            match part.trim().split_once(' ') {
                 Some((number, "passed")) => counts.passed += number.parse().unwrap_or(0),
                 Some((number, "failed")) => counts.failed += number.parse().unwrap_or(0),
                 _ => {}
@@ -110,69 +185,70 @@ fn test_results(output: &str) -> Counts {
     counts
 }
 
-/// The tests inside the engine with what is staged, or those of them whose names contain `filter`.
-pub(crate) fn engine_tests(filter: Option<&str>) -> Result<Counts> {
-    engine_tests_in(&Engine::find()?, &workspace::godot_project(), filter)
+/// The tests inside the engine with what is staged, or those whose names contain `filter`.
+pub(crate) fn engine_tests(filter: Option<&str>, soak: bool) -> Result<Counts> {
+    engine_tests_in(&Engine::find()?, &workspace::godot_project(), filter, soak)
 }
 
-/// The tests in a project, run by an engine.
+/// The suites that start editors one after the other, or wait for a time. They have an engine of their own beside
+/// the one that runs all others.
+const APART: &str = "plugin,slow";
+
+/// The tests in a project, run by an engine: by two, if it is all of them.
 pub(crate) fn engine_tests_in(
-    engine: &Engine,
-    project: &Path,
-    filter: Option<&str>,
-) -> Result<Counts> {
-    engine_tests_with(engine, project, filter, false)
-}
-
-fn engine_tests_with(
     engine: &Engine,
     project: &Path,
     filter: Option<&str>,
     soak: bool,
 ) -> Result<Counts> {
-    install_peers()?;
-    // A folder for this run alone: another one at the same time makes its own.
-    let all = workspace::target_dir()?.join("test-pki");
-    std::fs::create_dir_all(&all).with_context(|| format!("cannot create {}", all.display()))?;
-    let pki = tempfile::Builder::new().prefix("run-").tempdir_in(&all)?;
-    test_pki::write_all(pki.path()).context("the certificates for the tests cannot be written")?;
-
-    let mut command = test_command(engine, project, pki.path(), &build::netsim()?)?;
-    command.args(filter);
-    if soak {
-        command.env("DTLS_SOAK", "1");
+    for (program, package) in PEERS {
+        packages::install_program(program, package)?;
     }
-    let how = Run { label: None, live: true, limit: Some(TEST_LIMIT) };
-    let finished = process::run_in_steps(&mut command, how, ends_test)?;
-    let Some(status) = finished.status else {
-        let last = finished.stdout().lines().rev().find(|line| ends_test(line)).map(str::to_owned);
-        bail!(
-            "no test has ended for {} s, so the engine was ended; the last one was: {}",
-            TEST_LIMIT.as_secs(),
-            last.as_deref().unwrap_or("none")
-        );
+    let netsim = build::netsim()?;
+    let run = |name: &str, args: &[&str], live: bool| -> Result<Counts> {
+        let mut command = engine.headless(name)?;
+        // A folder for this run alone: another one at the same time makes its own.
+        let pki = tempfile::tempdir()?;
+        test_pki::write_all(pki.path()).context("the tests' certificates cannot be written")?;
+        command.arg("--path").arg(project).args(["--", "--test"]).args(args);
+        command.env("DTLS_TEST_PKI", pki.path()).env("DTLS_TEST_NETSIM", &netsim);
+        // Tests with two engines start the other one. By itself the engine does not know: it may run by
+        // another program's help.
+        command.env("DTLS_TEST_ENGINE", engine.program());
+        command.envs(soak.then_some(SOAK));
+        result_of(&mut command, live)
     };
-    let Some(counts) = engine_result(&finished.stdout()) else {
-        bail!("the engine {} and printed no result", describe(status));
-    };
-    if status.success() != (counts.failed == 0) {
-        bail!("the engine reports {counts}, but {}", describe(status));
+    if let Some(filter) = filter {
+        return run("test", &[filter], true);
     }
-    Ok(counts)
+    thread::scope(|scope| {
+        let apart = scope.spawn(|| run("test-apart", &["--only", APART], false));
+        let mut counts = run("test", &["--except", APART], true)?;
+        counts += joined(apart)?;
+        Ok(counts)
+    })
 }
 
-fn test_command(engine: &Engine, project: &Path, pki: &Path, netsim: &Path) -> Result<Command> {
-    let mut command = engine.headless("test")?;
-    command
-        .arg("--path")
-        .arg(project)
-        .args(["--", "--test"])
-        .env("DTLS_TEST_PKI", pki)
-        .env("DTLS_TEST_NETSIM", netsim)
-        // Tests with two engines start the other one. By itself the engine does not know: it may run
-        // by another program's help.
-        .env("DTLS_TEST_ENGINE", engine.program());
-    Ok(command)
+fn joined(thread: thread::ScopedJoinHandle<'_, Result<Counts>>) -> Result<Counts> {
+    thread.join().map_err(|_| anyhow!("a thread has panicked"))?
+}
+
+/// Runs an engine that runs tests. What it prints is shown line by line, or at its end.
+fn result_of(command: &mut Command, live: bool) -> Result<Counts> {
+    let finished = process::run_in_steps(command, live, Some(TEST_LIMIT), ends_test)?;
+    if !live {
+        println!("{}", finished.text());
+    }
+    let Some(status) = finished.status else {
+        let last = finished.text().lines().rev().find(|line| ends_test(line)).unwrap_or("none");
+        let seconds = TEST_LIMIT.as_secs();
+        bail!("no test has ended for {seconds} s, so the engine was killed; the last one: {last}");
+    };
+    let counts = engine_result(finished.text())
+        .with_context(|| format!("the engine ended with {status} and printed no result"))?;
+    let agrees = status.success() == (counts.failed == 0);
+    ensure!(agrees, "the engine reports {counts}, but ended with {status}");
+    Ok(counts)
 }
 
 /// Whether a line of the runner's is the result of a test.
@@ -183,25 +259,10 @@ fn ends_test(line: &str) -> bool {
 /// The last line like `engine: 41 passed, 0 failed`.
 fn engine_result(output: &str) -> Option<Counts> {
     output.lines().rev().find_map(|line| {
-        let rest = line.trim().strip_prefix("engine: ")?;
-        let (passed, rest) = rest.split_once(" passed, ")?;
+        let (passed, rest) = line.trim().strip_prefix("engine: ")?.split_once(" passed, ")?;
         let failed = rest.strip_suffix(" failed")?;
         Some(Counts { passed: passed.parse().ok()?, failed: failed.parse().ok()? })
     })
-}
-
-fn install_peers() -> Result<()> {
-    let mut packages: Vec<&str> = PEERS
-        .iter()
-        .filter(|(program, _)| !on_path(program))
-        .map(|(_, package)| *package)
-        .collect();
-    packages.dedup();
-    if !packages.is_empty() {
-        debian::install(&packages)
-            .context("the interoperability tests run other implementations of DTLS")?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -209,35 +270,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_of_cargo_test_are_added_up() {
-        let output = "running 2 tests\n\
-            test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
-            test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out\n";
-        let expected = Counts { passed: 5, failed: 4 };
-        assert_eq!(test_results(output), expected);
-        assert_eq!(test_results("error: could not compile"), Counts::default());
+    fn results_are_read() {
+        let output = "test result: ok. 2 passed; 0 failed; 1 ignored; finished in 0.00s\nmore\n\
+            test result: FAILED. 3 passed; 4 failed; 0 ignored\nerror: could not compile";
+        assert_eq!(test_results(output), Counts { passed: 5, failed: 4 });
+        let output = "engine: 1 passed, 1 failed\nmore\nengine: 41 passed, 2 failed\n";
+        assert_eq!(engine_result(output), Some(Counts { passed: 41, failed: 2 }));
+        assert_eq!(engine_result("engine: many passed, 0 failed"), None);
     }
 
     #[test]
     fn results_of_single_tests_are_the_runner_s() {
         let runner = include_str!("../../../godot_project/tests/runner.gd");
-        let printed: Vec<&str> = runner
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("print(\"")?.split('"').next())
-            .collect();
-        let (ends, others): (Vec<&str>, Vec<&str>) =
-            printed.iter().partition(|line| ends_test(line));
-        assert_eq!(ends, ["ok    %s (%s)", "FAIL  %s (%s)"]);
-        assert!(!others.is_empty());
-        assert!(!ends_test("ERROR: okay"));
-    }
-
-    #[test]
-    fn the_engine_s_last_result_counts() {
-        let output = "engine: 1 passed, 1 failed\nmore\nengine: 41 passed, 2 failed\n";
-        let expected = Counts { passed: 41, failed: 2 };
-        assert_eq!(engine_result(output), Some(expected));
-        assert_eq!(engine_result("engine: many passed, 0 failed"), None);
-        assert_eq!(engine_result(""), None);
+        let printed = runner.lines().filter_map(|line| line.trim().strip_prefix("print(\""));
+        let ends: Vec<&str> = printed.filter(|line| ends_test(line)).collect();
+        assert_eq!(ends.len(), 2);
     }
 }

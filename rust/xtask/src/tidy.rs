@@ -1,41 +1,23 @@
-//! `cargo xtask tidy`: the repository's own rules, as far as a machine can keep them.
+//! `cargo xtask tidy`: the repository's rules that no compiler and no lint knows.
 
-use std::fmt;
-use std::process::ExitCode;
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::output::Counts;
-use crate::workspace;
+use crate::{packages, test, workspace};
 
 mod documents;
 mod examples;
-mod links;
-mod manifests;
-mod sentences;
-mod text;
-mod unsafe_code;
+mod rules;
 
-/// A place where a rule is broken.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
-    path: String,
-    line: usize,
-    what: String,
-}
+/// rumdl's about links of the documents: to headings, and to files.
+const LINK_RULES: &str = "MD051,MD057";
 
-impl Finding {
-    fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line, what: what.into() }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.path, self.line, self.what)
-    }
-}
+/// A place where a rule is broken: file, line, and what is wrong.
+type Finding = (String, usize, String);
 
 /// The repository's text files: path below the root to content.
 type Files = BTreeMap<String, String>;
@@ -43,41 +25,46 @@ type Files = BTreeMap<String, String>;
 pub(crate) fn run() -> Result<ExitCode> {
     let counts = check()?;
     println!("{counts}");
-    Ok(ExitCode::from(u8::from(counts != Counts::PASS)))
+    Ok(counts.exit_code())
 }
 
-/// All rules, as one check.
+/// White space, links, and the project's own rules.
 pub(crate) fn check() -> Result<Counts> {
-    let findings = findings(&read()?);
-    for finding in &findings {
-        println!("{finding}");
-    }
-    Ok(Counts::check(findings.is_empty()))
-}
+    let nothing = workspace::git(&["hash-object", "-t", "tree", "/dev/null"])?;
+    let mut git = Command::new("git");
+    git.current_dir(workspace::root()).args([
+        "-c",
+        "core.whitespace=",
+        "diff",
+        "--check",
+        &nothing,
+    ]);
+    let mut counts = test::check(&mut git)?;
+    let links = ["check", "--quiet", "--no-cache", "--isolated", "--enable", LINK_RULES, "."];
+    counts += test::checker(&packages::checker("rumdl")?, &links)?;
 
-fn findings(files: &Files) -> Vec<Finding> {
-    let mut findings = manifests::check(files);
-    findings.extend(documents::check(files));
-    findings.extend(examples::check(files));
-    findings.extend(links::check(files));
-    findings.extend(sentences::check(files));
-    for (path, content) in files {
-        findings.extend(text::check(path, content));
-        findings.extend(unsafe_code::check(path, content));
-    }
+    let files = read()?;
+    let mut findings =
+        [documents::check(&files), examples::check(&files), rules::check(&files)].concat();
     findings.sort();
-    findings
+    for (path, line, what) in &findings {
+        println!("{path}:{line}: {what}");
+    }
+    counts += Counts::check(findings.is_empty());
+    Ok(counts)
 }
 
 fn read() -> Result<Files> {
-    let mut files = Files::new();
-    for path in workspace::files()? {
-        let bytes = fs::read(workspace::root().join(&path))
-            .with_context(|| format!("cannot read {path}"))?;
-        // What is not UTF-8 is an image or the like.
-        if let Ok(text) = String::from_utf8(bytes) {
-            files.insert(path, text);
-        }
-    }
-    Ok(files)
+    // What is not UTF-8 is an image or the like.
+    let text = |(path, bytes): (PathBuf, Vec<u8>)| {
+        Some((path.to_str()?.to_owned(), String::from_utf8(bytes).ok()?))
+    };
+    Ok(workspace::read("")?.into_iter().filter_map(text).collect())
+}
+
+/// Where `check` finds something in these files.
+#[cfg(test)]
+fn found(check: impl Fn(&Files) -> Vec<Finding>, files: &[(&str, &str)]) -> Vec<(String, usize)> {
+    let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+    check(&files.collect()).into_iter().map(|(path, line, _)| (path, line)).collect()
 }

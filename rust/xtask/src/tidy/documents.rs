@@ -1,18 +1,29 @@
-//! Rules about documents: the tests that they name exist, and what they say of benchmarks was measured.
+//! Rules about documents: the tests that they name exist, and `docs/errors.md` has every sentence that the
+//! addon says.
+
+use regex::Regex;
 
 use super::{Files, Finding};
 
-/// In front of the suite of a test inside the engine.
-const ENGINE: &str = "engine:";
-
 pub(super) fn check(files: &Files) -> Vec<Finding> {
-    let mut findings = check_figures(files);
-    for (path, content) in files.iter().filter(|(path, _)| path.starts_with("docs/")) {
+    [tests(files), errors(files)].concat()
+}
+
+/// Tests are named as `file::test`, or `engine:suite::test`, between backticks.
+fn tests(files: &Files) -> Vec<Finding> {
+    let named = Regex::new(r"`(engine:)?(\w+)::(\w+)`").expect("it is one");
+    let mut findings = Vec::new();
+    for (page, content) in files.iter().filter(|(path, _)| path.starts_with("docs/")) {
         for (index, line) in content.lines().enumerate() {
-            for name in quoted(line).filter_map(TestName::parse) {
-                if !name.exists(files) {
-                    let what = format!("names a test that does not exist, {}", name.whole);
-                    findings.push(Finding::new(path, index + 1, what));
+            for name in named.captures_iter(line) {
+                let (path, head) = match name.get(1) {
+                    Some(_) => (format!("godot_project/tests/suites/test_{}.gd", &name[2]), "func"),
+                    None => (format!("rust/dtls-core/tests/{}.rs", &name[2]), "fn"),
+                };
+                let head = format!("{head} {}(", &name[3]);
+                if !files.get(&path).is_some_and(|content| content.contains(&head)) {
+                    let what = format!("names a test that does not exist, {}", &name[0]);
+                    findings.push((page.clone(), index + 1, what));
                 }
             }
         }
@@ -20,94 +31,74 @@ pub(super) fn check(files: &Files) -> Vec<Finding> {
     findings
 }
 
-/// Where figures are measured, and where some of them are said again.
-const FIGURES: (&str, &str) = ("docs/benchmarks.md", "docs/performance.md");
+const ERRORS: &str = "docs/errors.md";
 
-/// The figures that are not those of the last `cargo xtask bench`.
-fn check_figures(files: &Files) -> Vec<Finding> {
-    let (measured, said) = FIGURES;
-    let (Some(measured), Some(page)) = (files.get(measured), files.get(said)) else {
-        return Vec::new();
-    };
-    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
-    // Name, unit, the engine's, ours.
-    let measured: Vec<Vec<String>> =
-        measured.lines().map(cells).filter(|it| it.len() > 6).collect();
+/// What scripts never see: endings that need no explanation, and what they get a code for.
+/// The last two are worded by the binding, or kept from happening by it.
+const UNSEEN: [&str; 7] = [
+    "this side closed the connection",
+    "the other side closed the connection",
+    "the connection is not established",
+    "a packet may have at most {MAX_PACKET} bytes",
+    "too much waits to be sent",
+    "no. {0} in it cannot be read as a certificate (its serial number begins with a zero that must not be there)",
+    "the client verifies the name of its server, and was not told any",
+];
+
+fn errors(files: &Files) -> Vec<Finding> {
+    let page = files.get(ERRORS).map(|page| on_one_line(page)).unwrap_or_default();
+    let source = Regex::new(r"^rust/dtls-(core|godot|issuer)/src/").expect("it is one");
+    // A backslash stands in front of a quotation mark, or of the end of a line.
+    let said = Regex::new(r#"#\[error\(\s*"((?s:[^"\\]|\\.)*)""#).expect("it is one");
     let mut findings = Vec::new();
-    let lines = page.lines().enumerate().skip_while(|(_, line)| !line.starts_with("| figure |"));
-    for (index, line) in lines.skip(2).take_while(|(_, line)| line.starts_with('|')) {
-        let said = cells(line);
-        let is_right = measured.iter().any(|figure| {
-            figure[1] == said[1] && format!("{} {}", figure[4], figure[2]) == said[2]
-        });
-        if !is_right {
-            let what = format!("says of \"{}\" what {} does not", said[1], FIGURES.0);
-            findings.push(Finding::new(FIGURES.1, index + 1, what));
+    for (path, text) in files.iter().filter(|(path, _)| source.is_match(path)) {
+        for sentence in said.captures_iter(text) {
+            let whole = sentence.get(0).map_or(0..0, |it| it.range());
+            let it = text[whole.clone()].split_once('"').map_or("", |(_, it)| it);
+            let it = on_one_line(&it[..it.len() - 1].replace("\\\n", "").replace("\\\"", "\""));
+            if !UNSEEN.contains(&it.as_str()) && !page.contains(fixed_part(&it)) {
+                let line = text[..whole.start].matches('\n').count() + 1;
+                let what = format!("says what {ERRORS} does not have: \"{it}\"");
+                findings.push((path.clone(), line, what));
+            }
         }
     }
     findings
 }
 
-/// What stands between backticks.
-fn quoted(line: &str) -> impl Iterator<Item = &str> {
-    line.split('`').skip(1).step_by(2)
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `file::test`, or `engine:suite::test`.
-struct TestName<'a> {
-    whole: &'a str,
-    path: String,
-    /// How the test begins in that file.
-    head: String,
-}
-
-impl<'a> TestName<'a> {
-    fn parse(whole: &'a str) -> Option<Self> {
-        let (file, test) = whole.split_once("::")?;
-        let is_name = |text: &str| text.bytes().all(|it| it == b'_' || it.is_ascii_alphanumeric());
-        if !is_name(test) {
-            return None;
-        }
-        let (path, keyword) = match file.strip_prefix(ENGINE) {
-            Some(suite) => (format!("godot_project/tests/suites/test_{suite}.gd"), "func"),
-            None => (format!("rust/dtls-core/tests/{file}.rs"), "fn"),
-        };
-        Some(Self { whole, path, head: format!("{keyword} {test}(") })
-    }
-
-    fn exists(&self, files: &Files) -> bool {
-        files.get(&self.path).is_some_and(|content| content.contains(&self.head))
-    }
+/// The longest part of a sentence that is the same in every case.
+fn fixed_part(sentence: &str) -> &str {
+    let parts = sentence.split(['{', '"']).map(|part| part.split_once('}').map_or(part, |it| it.1));
+    parts.max_by_key(|part| part.len()).unwrap_or_default().trim()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::found;
 
     #[test]
     fn tests_that_are_named_have_to_exist() {
-        let files: Files = [
+        let files = [
             ("rust/dtls-core/tests/edge.rs", "#[test]\nfn it_works() {}\n"),
             ("godot_project/tests/suites/test_edge.gd", "func test_it() -> void:\n"),
             ("docs/a.md", "`edge::it_works`, `engine:edge::test_it` and `let x = 1`\n"),
             ("docs/b.md", "`edge::it_work`\n`engine:other::test_it`\n"),
-        ]
-        .map(|(path, content)| (path.to_owned(), content.to_owned()))
-        .into();
-        let found: Vec<(String, usize)> =
-            check(&files).into_iter().map(|it| (it.path, it.line)).collect();
-        assert_eq!(found, [("docs/b.md".to_owned(), 1), ("docs/b.md".to_owned(), 2)]);
+        ];
+        assert_eq!(found(check, &files), [("docs/b.md".into(), 1), ("docs/b.md".into(), 2)]);
     }
 
     #[test]
-    fn figures_that_are_said_again_have_to_be_those_that_were_measured() {
-        let measured = "| figure | unit | engine's | ours | udp | core | ratio |\n\
-                        | packet | µs | 2.44 | 2.39 | - | - | 1 |\n";
-        let page = "| other |\n|---|\n| x |\n\n| figure | ours | |\n|---|---|---|\n\
-                    | packet | 2.39 µs | |\n| packet | 2.44 µs | |\n| parcel | 2.39 µs | |\n\ntext\n";
-        let files = [("docs/benchmarks.md", measured), ("docs/performance.md", page)];
-        let files: Files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
-        let found: Vec<_> = check(&files).into_iter().map(|it| it.line).collect();
-        assert_eq!(found, [8, 9]);
+    fn every_sentence_has_to_be_on_the_page() {
+        let source = "#[error(\"it is {0}, and\n    \\\n    too long\")]\nA,\n#[error(transparent)]\nB,\n\
+                      #[error(\n    \"the \\\"{name}\\\" is none\"\n)]\nC,\n";
+        let path = "rust/dtls-core/src/error.rs";
+        let lines = |page: &str| found(check, &[(ERRORS, page), (path, source)]);
+        assert_eq!(lines("\"it is …, and too long\", \"… is none\""), []);
+        assert_eq!(lines("\"it is …, and too\nlong\""), [(path.into(), 7)]);
     }
 }

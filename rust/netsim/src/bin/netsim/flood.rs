@@ -24,7 +24,7 @@ const MOST: u32 = 0x00fe_ffff;
 /// How many sockets wait for an answer at a time.
 const OPEN: usize = 512;
 /// How long the last of them wait.
-const AFTERMATH: Duration = Duration::from_millis(300);
+const AFTERMATH: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(crate) struct Options {
