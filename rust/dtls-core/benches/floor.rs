@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use dtls_core::{
-    Accepted, Acceptor, Certificates, ClientConfig, Datagrams, Identity, PeerName, ServerConfig,
+    Accepted, Certificates, ClientConfig, Datagrams, Identity, Listener, PeerName, ServerConfig,
     Session, Status, TrustAnchors, Verification,
 };
 use test_pki::{Authority, Key, Profile};
@@ -26,6 +26,7 @@ const MOST_TURNS: usize = 20;
 struct Ends {
     server: ServerConfig,
     client: ClientConfig,
+    name: PeerName,
 }
 
 impl Ends {
@@ -36,13 +37,17 @@ impl Ends {
         let certificates = |pem: &str| Certificates::parse(pem.as_bytes()).expect("certificates");
         let identity = Identity::new(issued.key_pem.as_bytes(), certificates(&issued.cert_pem))
             .expect("a key and its certificate");
-        let server = ServerConfig::new(&identity).expect("a usable identity");
+        let server =
+            ServerConfig::builder().with_identity(identity).build().expect("a usable identity");
         let anchors = TrustAnchors::new(&certificates(&root.cert_pem())).expect("usable anchors");
         let name = PeerName::parse("localhost").expect("a host name");
-        let verification = Verification::ChainAndName(anchors.into(), name.clone());
+        let verification = Verification::ChainAndName(anchors.into());
         Self {
             server,
-            client: ClientConfig::new(verification, Some(name)).expect("a usable configuration"),
+            client: ClientConfig::with_verification(verification)
+                .build()
+                .expect("a usable configuration"),
+            name,
         }
     }
 
@@ -62,23 +67,24 @@ impl Ends {
     fn connect(&self) -> Pair {
         let now = Instant::now();
         // A new server each time, whose client has a session of another: the handshake is a full one.
-        let mut acceptor = Acceptor::new(self.server.clone(), now).expect("OpenSSL works");
-        let mut client = Session::connect(&self.client, now).expect("OpenSSL works");
+        let mut listener = Listener::new(self.server.clone(), now).expect("OpenSSL works");
+        let mut client =
+            Session::connect(&self.client, Some(self.name.clone()), now).expect("OpenSSL works");
         let mut answers = Datagrams::new();
         let mut server = None;
-        let mut knock = |client: &mut Session, answers: &mut Datagrams| {
+        let mut hello = |client: &mut Session, answers: &mut Datagrams| {
             client.transmit(|hello| {
-                let accepted = acceptor.handle_datagram(CLIENT, hello, answers, now);
+                let accepted = listener.handle_datagram(CLIENT, hello, answers, now);
                 if let Accepted::Session(session) = accepted.expect("OpenSSL works") {
                     server = Some(*session);
                 }
             });
         };
-        knock(&mut client, &mut answers);
+        hello(&mut client, &mut answers);
         for cookie in answers.iter() {
             client.handle_datagram(cookie, now);
         }
-        knock(&mut client, &mut Datagrams::new());
+        hello(&mut client, &mut Datagrams::new());
         let mut pair = Pair { client, server: server.expect("the cookie was the right one") };
         for _ in 0..MOST_TURNS {
             if pair.is_connected() {
@@ -112,7 +118,7 @@ impl Pair {
 
 fn handshakes(criterion: &mut Criterion) {
     // As in the engine.
-    assert!(dtls_core::use_mimalloc(), "OpenSSL has allocated before");
+    assert!(openssl_mimalloc::use_mimalloc(), "OpenSSL has allocated before");
     let mut group = criterion.benchmark_group("handshake");
     group.throughput(Throughput::Elements(1));
     for (name, ends) in [("p256", Ends::p256()), ("rsa2048", Ends::rsa2048())] {

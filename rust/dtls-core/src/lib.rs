@@ -1,10 +1,10 @@
 //! DTLS 1.2 over OpenSSL, without I/O.
 //!
-//! Whoever owns the socket hands datagrams in and takes datagrams out; nothing here opens a socket or
+//! The owner of the socket hands datagrams in and takes datagrams out; nothing here opens a socket or
 //! knows a game engine. Time is an argument, with two exceptions that are OpenSSL's: its timer reads
 //! `gettimeofday`, and the validity of certificates is compared with `time`.
 //!
-//! - A server has one [`Acceptor`]. It answers a first ClientHello with a cookie and keeps nothing;
+//! - A server has one [`Listener`]. It answers a first ClientHello with a cookie and keeps nothing;
 //!   a ClientHello that brings the cookie back becomes a [`Session`].
 //! - A client starts with [`Session::connect`].
 //! - From there both are the same: [`Session::handle_datagram`] for what arrived,
@@ -15,65 +15,37 @@
 //! Configurations ([`ServerConfig`], [`ClientConfig`]) are checked when they are made: one that
 //! exists is valid.
 //!
-//! Keys and certificates come from elsewhere, or are made with [`SigningKey`] and [`Authority`].
+//! Keys and certificates come from elsewhere; the crate `dtls-issuer` makes some.
 
-mod acceptor;
-mod admission;
-mod alpn;
-mod bio;
-mod certificate;
 mod config;
-mod cookie;
-mod datagrams;
-mod door;
-mod error;
-mod failure;
-mod ffi;
-mod issue;
-mod jitter;
-mod key_log;
-mod keyed;
-mod named;
-mod peer_name;
-mod pem;
-mod pending;
-mod pins;
-mod psk;
-mod record;
-mod replay;
-mod resumption;
-mod revocation;
-mod rotation;
-mod server_name;
-mod session;
-mod stats;
-mod suites;
-mod text;
-mod ticket;
-mod trust;
-mod verification;
+mod credentials;
+mod handshake;
+mod report;
+mod ssl;
+mod wire;
 
-pub use acceptor::{Accepted, Acceptor};
-pub use alpn::Alpn;
-pub use certificate::{Certificates, Identity, TrustAnchors};
-pub use config::{ClientConfig, Limits, MAX_PACKET, ServerConfig};
-pub use datagrams::Datagrams;
-pub use error::ConfigError;
-pub use failure::{CertificateProblem, Failure, Reason, Role};
-pub use ffi::use_mimalloc;
-pub use issue::{
-    Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject, fingerprint, spki_pin,
+pub use config::alpn::Alpn;
+pub use config::key_log::KeyLog;
+pub use config::{
+    ClientConfig, ClientConfigBuilder, Limits, MAX_PACKET, ServerConfig, ServerConfigBuilder,
 };
-pub use jitter::seed_retransmissions;
-pub use key_log::KeyLog;
-pub use keyed::keyed_digest;
-pub use peer_name::{DnsName, PeerName};
-pub use pins::Pins;
-pub use psk::{Psk, PskKeys};
-pub use revocation::RevocationLists;
-pub use session::{Ending, SendError, Session, Status};
-pub use stats::{Count, Dropped, Stats};
-pub use suites::CipherSuites;
-pub use ticket::SharedTicketKeys;
-pub use trust::Trust;
-pub use verification::{ClientVerification, Verification};
+pub use credentials::certificate::{Certificates, Identity, TrustAnchors};
+pub use credentials::keyed::keyed_digest;
+pub use credentials::peer_name::{DnsName, PeerName};
+pub use credentials::pem;
+pub use credentials::pins::Pins;
+pub use credentials::psk::{Psk, PskKeys};
+pub use credentials::revocation::RevocationLists;
+pub use credentials::ticket_keys::SharedTicketKeys;
+pub use credentials::trust::Trust;
+pub use credentials::verification::{ClientVerification, Verification};
+pub use handshake::listener::{Accepted, Listener};
+pub use handshake::session::{Ending, SendError, Session, Status};
+pub use report::error::{ConfigError, ConnectError, OpenSslError};
+pub use report::failure::{CertificateProblem, Failure, Reason, Role};
+pub use report::stats::{Count, Dropped, Stats};
+pub use report::text::printable;
+pub use ssl::ffi::start as start_openssl;
+pub use ssl::jitter::seed_retransmissions;
+pub use ssl::suites::CipherSuites;
+pub use wire::datagrams::Datagrams;

@@ -2,9 +2,10 @@
 
 mod support;
 
-use dtls_core::{Alpn, ClientConfig, Failure, Reason, ServerConfig, Session};
+use dtls_core::{Alpn, Failure, Reason, ServerConfig, Session};
 use openssl::ssl::AlpnError;
 use support::link::{Link, Server, connect};
+use support::pki::Rebuild as _;
 use support::raw::{Progress, Raw};
 use support::{clock, pki, raw};
 
@@ -15,11 +16,11 @@ fn alpn(protocols: &[&str]) -> Alpn {
 }
 
 fn server(protocols: &[&str]) -> ServerConfig {
-    pki::localhost().with_alpn(alpn(protocols)).expect("a usable configuration")
+    pki::localhost().rebuild(|it| it.with_alpn(alpn(protocols))).expect("a usable configuration")
 }
 
-fn client(protocols: &[&str]) -> ClientConfig {
-    pki::verifying().with_alpn(alpn(protocols)).expect("a usable configuration")
+fn client(protocols: &[&str]) -> pki::Client {
+    pki::verifying().rebuild(|it| it.with_alpn(alpn(protocols))).expect("a usable configuration")
 }
 
 /// What both say was chosen.
@@ -48,7 +49,7 @@ fn nothing_in_common_is_refused_at_once() {
     let failure = link.server.session().failure().expect("a reason").clone();
     assert_eq!(failure, Failure::NoCommonProtocol);
     assert_eq!(failure.reason(), Reason::NoApplicationProtocol);
-    assert_eq!(link.server.acceptor.stats()[Reason::NoApplicationProtocol], 1);
+    assert_eq!(link.server.listener.stats()[Reason::NoApplicationProtocol], 1);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn a_resumed_connection_has_its_protocol_too() {
 fn a_session_is_not_resumed_with_other_protocols() {
     let client = client(&["game/1", "game/2"]);
     let mut link = Link::established(&server(&["game/1"]), &client);
-    link.server.acceptor.set_config(server(&["game/2"]));
+    link.server.listener.set_config(server(&["game/2"]));
     let mut link = Link::between(connect(&client), link.server.vacated());
     link.run();
     link.assert_connected();

@@ -2,11 +2,10 @@
 
 mod support;
 
-use dtls_core::{
-    CipherSuites, ClientConfig, ConfigError, Failure, Psk, PskKeys, ServerConfig, Status,
-};
+use dtls_core::{CipherSuites, ConfigError, Failure, Psk, PskKeys, ServerConfig, Status};
 use openssl::hash::MessageDigest;
 use support::link::{Link, Server, ToServer, connect};
+use support::pki::Rebuild as _;
 use support::raw::{Progress, Raw};
 use support::{pki, raw, records};
 
@@ -18,20 +17,24 @@ fn suites(list: &str) -> CipherSuites {
 }
 
 fn server(list: &str) -> ServerConfig {
-    pki::localhost().with_cipher_suites(suites(list)).expect("a usable configuration")
+    pki::localhost()
+        .rebuild(|it| it.with_cipher_suites(suites(list)))
+        .expect("a usable configuration")
 }
 
-fn client(list: &str) -> ClientConfig {
-    pki::verifying().with_cipher_suites(suites(list)).expect("a usable configuration")
+fn client(list: &str) -> pki::Client {
+    pki::verifying()
+        .rebuild(|it| it.with_cipher_suites(suites(list)))
+        .expect("a usable configuration")
 }
 
-fn psk() -> ClientConfig {
+fn psk() -> pki::Client {
     let psk = Psk::new("player-17", &[0x17; 16]).expect("a usable key");
-    ClientConfig::with_psk(psk, None).expect("a usable configuration")
+    pki::Client::by_psk(psk, None).expect("a usable configuration")
 }
 
 /// What the two agree upon.
-fn chosen(server: &ServerConfig, client: &ClientConfig) -> &'static str {
+fn chosen(server: &ServerConfig, client: &pki::Client) -> &'static str {
     let mut link = Link::established(server, client);
     link.assert_data_flows();
     let chosen = link.client.cipher_suite();
@@ -59,7 +62,7 @@ fn the_server_s_order_decides() {
 #[test]
 fn a_client_offers_what_is_allowed_of_its_list() {
     const RENEGOTIATION_INFO: u16 = 0x00ff;
-    let offered = |client: &ClientConfig| {
+    let offered = |client: &pki::Client| {
         let mut link = Link::new(&pki::localhost(), client);
         link.collect();
         let mut offered = records::offered_suites(link.sent(ToServer)[0]);
@@ -91,7 +94,9 @@ fn a_list_without_a_suite_for_what_a_side_has_is_refused() {
     };
     let (ecdsa, rsa, keys) = ("ECDHE+ECDSA", "ECDHE+aRSA", "ECDHE-PSK-CHACHA20-POLY1305");
     let by_rsa = pki::server(&pki::self_signed_with(&pki::rsa_key(2048), MessageDigest::sha256()));
-    let with = |config: ServerConfig, list| config.with_cipher_suites(suites(list)).map(drop);
+    let with = |config: ServerConfig, list| {
+        config.rebuild(|it| it.with_cipher_suites(suites(list))).map(drop)
+    };
     let needed = ["a certificate with an ECDSA key", "a certificate with an RSA key"];
     refused(with(pki::localhost(), rsa), needed[0]);
     refused(with(by_rsa.clone(), ecdsa), needed[1]);
@@ -99,17 +104,22 @@ fn a_list_without_a_suite_for_what_a_side_has_is_refused() {
     assert_eq!(with(by_rsa, rsa), Ok(()));
     assert_eq!(with(pki::localhost(), ecdsa), Ok(()));
 
-    let psk_only = ServerConfig::with_psk_only(PskKeys::new()).expect("usable");
+    let psk_only = pki::server_by_psk(PskKeys::new()).expect("usable");
     refused(with(psk_only.clone(), ecdsa), "pre-shared keys");
     assert_eq!(with(psk_only, keys), Ok(()));
     // One that has both needs suites for both.
-    let both = || pki::localhost().with_psk(PskKeys::new()).expect("usable");
+    let both = || pki::localhost().rebuild(|it| it.with_psk_keys(PskKeys::new())).expect("usable");
     refused(with(both(), ecdsa), "pre-shared keys");
     refused(with(both(), keys), needed[0]);
     assert_eq!(with(both(), "ECDHE:PSK"), Ok(()));
-    refused(server(ecdsa).with_psk(PskKeys::new()).map(drop), "pre-shared keys");
+    refused(
+        server(ecdsa).rebuild(|it| it.with_psk_keys(PskKeys::new())).map(drop),
+        "pre-shared keys",
+    );
 
-    let with = |config: ClientConfig, list| config.with_cipher_suites(suites(list)).map(drop);
+    let with = |config: pki::Client, list| {
+        config.rebuild(|it| it.with_cipher_suites(suites(list))).map(drop)
+    };
     refused(with(pki::verifying(), keys), &needed.join(" or "));
     assert_eq!(with(pki::verifying(), rsa), Ok(()));
     refused(with(psk(), rsa), "pre-shared keys");
@@ -154,13 +164,13 @@ fn no_list_lets_a_client_take_a_weak_suite() {
 fn a_session_is_not_resumed_under_another_list() {
     let client = pki::verifying();
     let mut link = Link::established(&pki::localhost(), &client);
-    link.server.acceptor.set_config(server(CHACHA));
+    link.server.listener.set_config(server(CHACHA));
     let mut link = Link::between(connect(&client), link.server.vacated());
     link.run();
     link.assert_connected();
     assert!(!link.client.is_resumed());
     assert!(link.client.cipher_suite().is_some_and(|suite| suite.contains("CHACHA20")));
-    let narrowed = client.with_cipher_suites(suites(CHACHA)).expect("usable");
+    let narrowed = client.rebuild(|it| it.with_cipher_suites(suites(CHACHA))).expect("usable");
     let mut link = Link::between(connect(&narrowed), link.server.vacated());
     link.run();
     assert_eq!(link.client.status(), Status::Connected);

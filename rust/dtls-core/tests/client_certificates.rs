@@ -5,10 +5,10 @@ mod support;
 use std::sync::LazyLock;
 
 use dtls_core::{
-    CertificateProblem, ClientConfig, ClientVerification, Failure, Reason, Role, ServerConfig,
-    Status,
+    CertificateProblem, ClientVerification, Failure, Reason, Role, ServerConfig, Status,
 };
 use support::link::{Link, ToServer};
+use support::pki::Rebuild as _;
 use support::{pki, records};
 use test_pki::{Authority, Issued, Key, Profile, Usage, Validity, self_signed};
 
@@ -34,10 +34,12 @@ fn optional() -> ClientVerification {
 }
 
 fn server(verification: ClientVerification) -> ServerConfig {
-    pki::localhost().with_verification(verification).expect("a usable configuration")
+    pki::localhost()
+        .rebuild(|it| it.with_verification(verification))
+        .expect("a usable configuration")
 }
 
-fn assert_accepted(server: &ServerConfig, client: &ClientConfig) {
+fn assert_accepted(server: &ServerConfig, client: &pki::Client) {
     Link::established(server, client).assert_data_flows();
 }
 
@@ -183,10 +185,10 @@ fn a_certificate_without_proof_of_its_key_is_refused() {
 #[test]
 fn what_is_demanded_anew_is_demanded_of_new_clients() {
     let mut link = Link::established(&server(optional()), &pki::verifying());
-    link.server.acceptor.set_config(server(required()));
+    link.server.listener.set_config(server(required()));
     link.assert_data_flows();
     let mut next = support::link::Server::new(&server(optional()));
-    next.acceptor.set_config(server(required()));
+    next.listener.set_config(server(required()));
     let mut refused = Link::between(support::link::connect(&pki::verifying()), next);
     refused.run();
     let failure = refused.server.session().failure();

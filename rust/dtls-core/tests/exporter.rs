@@ -2,7 +2,7 @@
 
 mod support;
 
-use dtls_core::{ClientConfig, Psk, PskKeys, ServerConfig, Session};
+use dtls_core::{Psk, PskKeys, Session};
 use openssl::ssl::SslOptions;
 use support::link::{Link, Server, ToServer, connect};
 use support::raw::{Progress, Raw};
@@ -120,9 +120,9 @@ fn plain_openssl_has_the_same() {
 fn connections_by_a_key_have_their_own() {
     let keys = PskKeys::new();
     keys.set("player-17", &[0x17; 16]).expect("a usable key");
-    let server = ServerConfig::with_psk_only(keys).expect("a usable configuration");
+    let server = pki::server_by_psk(keys).expect("a usable configuration");
     let psk = Psk::new("player-17", &[0x17; 16]).expect("a usable key");
-    let client = ClientConfig::with_psk(psk, None).expect("a usable configuration");
+    let client = pki::Client::by_psk(psk, None).expect("a usable configuration");
     let material = || exported(&Link::established(&server, &client), LABEL, None);
     assert_ne!(material(), material());
 }

@@ -6,8 +6,8 @@ mod support;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use dtls_core::{Accepted, Acceptor, Datagrams, Dropped, Failure, Reason, Session, Status};
-use support::link::{End, Link, Server, acceptor, address, connect};
+use dtls_core::{Accepted, Datagrams, Dropped, Failure, Listener, Reason, Session, Status};
+use support::link::{End, Link, Server, address, connect, listener};
 use support::{clock, memory, pki, records, stride};
 
 #[global_allocator]
@@ -32,18 +32,18 @@ fn hello() -> (Session, Vec<u8>) {
 }
 
 /// A ClientHello with the cookie that belongs to `peer`.
-fn hello_with_cookie(acceptor: &mut Acceptor, peer: SocketAddr) -> Vec<u8> {
+fn hello_with_cookie(listener: &mut Listener, peer: SocketAddr) -> Vec<u8> {
     let (mut client, first) = hello();
     let mut answers = Datagrams::new();
-    let accepted = acceptor.handle_datagram(peer, &first, &mut answers, clock::now());
+    let accepted = listener.handle_datagram(peer, &first, &mut answers, clock::now());
     assert!(matches!(accepted, Ok(Accepted::CookieSent)));
     answers.iter().for_each(|answer| client.handle(answer));
     client.take().remove(0)
 }
 
 /// The session that `hello`, with its cookie, begins.
-fn session(acceptor: &mut Acceptor, peer: SocketAddr, hello: &[u8]) -> Session {
-    match acceptor.handle_datagram(peer, hello, &mut Datagrams::new(), clock::now()) {
+fn session(listener: &mut Listener, peer: SocketAddr, hello: &[u8]) -> Session {
+    match listener.handle_datagram(peer, hello, &mut Datagrams::new(), clock::now()) {
         Ok(Accepted::Session(session)) => *session,
         other => panic!("{other:?}"),
     }
@@ -51,11 +51,11 @@ fn session(acceptor: &mut Acceptor, peer: SocketAddr, hello: &[u8]) -> Session {
 
 /// Each of `hellos` from addresses that it was not made for: all are answered with no more than they
 /// are, and nothing is kept.
-fn flood(acceptor: &mut Acceptor, hellos: &[Vec<u8>], addresses: std::ops::Range<u32>) {
+fn flood(listener: &mut Listener, hellos: &[Vec<u8>], addresses: std::ops::Range<u32>) {
     let mut answers = Datagrams::new();
     for number in addresses {
         let hello = &hellos[usize::try_from(number).expect("32 bits") % hellos.len()];
-        let accepted = acceptor.handle_datagram(spoofed(number), hello, &mut answers, clock::now());
+        let accepted = listener.handle_datagram(spoofed(number), hello, &mut answers, clock::now());
         assert!(matches!(accepted, Ok(Accepted::CookieSent)), "{number}: {accepted:?}");
         assert_eq!(answers.len(), 1);
         assert!(answers.iter().all(|answer| answer.len() <= hello.len()), "{number}");
@@ -69,15 +69,15 @@ fn hellos_from_100_000_spoofed_addresses_leave_nothing_behind() {
     let mut server = Server::new(&pki::localhost());
     let without: Vec<Vec<u8>> = (0..64).map(|_| hello().1).collect();
     let foreign: Vec<Vec<u8>> = (0..64)
-        .map(|_| hello_with_cookie(&mut server.acceptor, address("192.0.2.1:4242")))
+        .map(|_| hello_with_cookie(&mut server.listener, address("192.0.2.1:4242")))
         .collect();
     for (what, hellos) in [("no cookie", &without), ("another's cookie", &foreign)] {
         // What OpenSSL allocates once is there after the first.
-        flood(&mut server.acceptor, hellos, 0..100);
+        flood(&mut server.listener, hellos, 0..100);
         let before = memory::held();
         let started = Instant::now();
         let addresses = ADDRESSES / stride() as u32;
-        flood(&mut server.acceptor, hellos, 0..addresses);
+        flood(&mut server.listener, hellos, 0..addresses);
         let rate = f64::from(addresses) / started.elapsed().as_secs_f64();
         let grown = memory::held() - before;
         let size = hellos[0].len();
@@ -92,7 +92,7 @@ fn hellos_from_100_000_spoofed_addresses_leave_nothing_behind() {
 
 #[test]
 fn no_part_of_a_hello_earns_more_than_it_has() {
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let hello = hello().1;
     let message = &hello[records::HEADER..];
     let (header, body) = message.split_at(12);
@@ -103,7 +103,7 @@ fn no_part_of_a_hello_earns_more_than_it_has() {
         fragment.extend_from_slice(&body[..length]);
         let datagram = records::forge(records::HANDSHAKE, 0, 0, &fragment);
         let mut answers = Datagrams::new();
-        let accepted = acceptor.handle_datagram(spoofed(0), &datagram, &mut answers, clock::now());
+        let accepted = listener.handle_datagram(spoofed(0), &datagram, &mut answers, clock::now());
         assert!(!matches!(accepted, Ok(Accepted::Session(_))), "{length}: {accepted:?}");
         answered += answers.len();
         let bytes: usize = answers.iter().map(<[u8]>::len).sum();
@@ -116,13 +116,13 @@ fn no_part_of_a_hello_earns_more_than_it_has() {
 fn a_replayed_cookie_buys_no_more_than_the_limit() {
     memory::count_openssl();
     let peer = address("192.0.2.1:4242");
-    let mut acceptor = acceptor(&pki::localhost());
-    let hello = hello_with_cookie(&mut acceptor, peer);
+    let mut listener = listener(&pki::localhost());
+    let hello = hello_with_cookie(&mut listener, peer);
     let mut sessions = Vec::with_capacity(MAX_PENDING + 1);
-    drop(session(&mut acceptor, peer, &hello));
+    drop(session(&mut listener, peer, &hello));
     let before = memory::held();
     for _ in 0..2 * MAX_PENDING {
-        sessions.push(session(&mut acceptor, peer, &hello));
+        sessions.push(session(&mut listener, peer, &hello));
         // As an owner does: it sends, looks at the timers, and drops what is over.
         for session in &mut sessions {
             session.transmit(|_| {});
@@ -145,14 +145,14 @@ fn a_replayed_cookie_buys_no_more_than_the_limit() {
 fn the_limit_holds_whether_the_owner_looks_or_not() {
     let clients = MAX_PENDING + 1_800 / stride();
     memory::count_openssl();
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let peer = address("192.0.2.1:4242");
-    let hello = hello_with_cookie(&mut acceptor, peer);
-    drop(session(&mut acceptor, peer, &hello));
+    let hello = hello_with_cookie(&mut listener, peer);
+    drop(session(&mut listener, peer, &hello));
     let before = memory::held();
     let mut sessions = Vec::with_capacity(clients);
     for _ in 0..clients {
-        let mut session = session(&mut acceptor, peer, &hello);
+        let mut session = session(&mut listener, peer, &hello);
         session.transmit(|_| {});
         sessions.push(session);
     }
@@ -161,7 +161,7 @@ fn the_limit_holds_whether_the_owner_looks_or_not() {
     assert!(each <= 112 * 1024, "{each} bytes for each");
     // They count as ended although nobody has looked.
     let ended = u64::try_from(clients - MAX_PENDING).expect("small");
-    assert_eq!(acceptor.stats()[Reason::TooManyPending], ended);
+    assert_eq!(listener.stats()[Reason::TooManyPending], ended);
     for (index, session) in sessions.iter_mut().enumerate() {
         let given_up = index < clients - MAX_PENDING;
         assert_eq!(session.next_timeout().is_some_and(|due| due <= clock::now()), given_up);
@@ -172,7 +172,7 @@ fn the_limit_holds_whether_the_owner_looks_or_not() {
         let alert = told.first().and_then(|datagram| records::alert(datagram));
         assert_eq!(alert, given_up.then_some(90), "{index}: its client is told");
     }
-    assert_eq!(acceptor.stats()[Reason::TooManyPending], ended, "counted once");
+    assert_eq!(listener.stats()[Reason::TooManyPending], ended, "counted once");
 }
 
 /// The one byte that is given of a handshake message which promises 16 KB.
@@ -186,9 +186,9 @@ fn promise(sequence: u8) -> Vec<u8> {
 fn what_a_half_open_session_can_be_made_to_hold_is_bounded() {
     memory::count_openssl();
     let peer = address("192.0.2.1:4242");
-    let mut acceptor = acceptor(&pki::localhost());
-    let hello = hello_with_cookie(&mut acceptor, peer);
-    drop(session(&mut acceptor, peer, &hello));
+    let mut listener = listener(&pki::localhost());
+    let hello = hello_with_cookie(&mut listener, peer);
+    drop(session(&mut listener, peer, &hello));
     let encrypted = |content: u8, number: u64| records::forge(content, 1, number, &[0; 40]);
     let kinds: [(&str, Vec<Vec<u8>>); 6] = [
         ("nothing", Vec::new()),
@@ -206,7 +206,7 @@ fn what_a_half_open_session_can_be_made_to_hold_is_bounded() {
     let mut all: Vec<Vec<u8>> = Vec::new();
     let mut measure = |what: &str, datagrams: &[Vec<u8>]| {
         let before = memory::held();
-        let mut session = session(&mut acceptor, peer, &hello);
+        let mut session = session(&mut listener, peer, &hello);
         datagrams.iter().for_each(|datagram| session.handle(datagram));
         assert_eq!(session.status(), Status::Handshaking, "{what}: {:?}", session.failure());
         session.transmit(|_| {});
@@ -244,13 +244,13 @@ fn records_of_a_later_epoch_are_not_kept() {
     const DATAGRAMS: u64 = 500;
     memory::count_openssl();
     let peer = address("192.0.2.1:4242");
-    let mut acceptor = acceptor(&pki::localhost());
-    let hello = hello_with_cookie(&mut acceptor, peer);
-    drop(session(&mut acceptor, peer, &hello));
+    let mut listener = listener(&pki::localhost());
+    let hello = hello_with_cookie(&mut listener, peer);
+    drop(session(&mut listener, peer, &hello));
     // Of either kind 16 records get through: five datagrams of three, and a part of the sixth.
     for (parts, whole) in [(1, 32), (3, 10)] {
         let flood = of_a_later_epoch(1, DATAGRAMS, parts);
-        let mut half_open = session(&mut acceptor, peer, &hello);
+        let mut half_open = session(&mut listener, peer, &hello);
         half_open.transmit(|_| {});
         let before = memory::held();
         flood.iter().for_each(|datagram| half_open.handle(datagram));

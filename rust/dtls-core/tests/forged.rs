@@ -251,7 +251,7 @@ fn forgeries(recorded: &[(Direction, Vec<u8>)]) -> Vec<Forgery> {
 #[test]
 fn a_handshake_believes_what_is_said_in_the_clear_and_a_connection_does_not() {
     // RFC 6347 authenticates nothing before Finished: who can send from the peer's address can make a
-    // handshake fail, and no more than that. The neighbour hears nothing of it, a connection is not
+    // handshake fail, and no more than that. The other client hears nothing of it, a connection is not
     // ended, and none comes of it that both ends do not agree on.
     let mut scene = Scene::new();
     let recorded = scene.recorded();

@@ -5,11 +5,11 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dtls_core::{Accepted, ClientConfig, Datagrams, ServerConfig, Session, Status, Verification};
+use dtls_core::{Accepted, Datagrams, Session, Status, Verification};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::{NameType, SslVersion};
-use support::link::{End, Link, Server, ToClient, ToServer, acceptor, address, connect, packets};
+use support::link::{End, Link, Server, ToClient, ToServer, address, connect, listener, packets};
 use support::raw::{Progress, Raw};
 use support::{clock, pki, raw, records};
 use test_pki::{Authority, Issued, Key, Profile};
@@ -103,7 +103,7 @@ fn any_other_key_works_or_is_refused_before_anyone_connects() {
     for (key, issued) in
         [("Ed25519", ed25519), ("P-521", p521), ("secp256k1", bitcoin), ("Ed448", ed448)]
     {
-        let Ok(server) = ServerConfig::new(&pki::identity(&issued)) else { continue };
+        let Ok(server) = pki::server_with(pki::identity(&issued)) else { continue };
         let mut link = Link::new(&server, &pki::trusting_everyone());
         link.run();
         assert_eq!(link.client.failure(), None, "{key}: a configuration that exists is valid");
@@ -201,7 +201,7 @@ fn a_host_name_is_sent_as_sni_and_an_address_is_not() {
         assert_eq!(link.client.status(), Status::Connected, "{wanted}");
         assert_eq!(link.server.ssl().servername(NameType::HOST_NAME), sent);
     }
-    let named = ClientConfig::new(Verification::Nothing, Some(pki::name("localhost")));
+    let named = pki::Client::new(Verification::Nothing, Some(pki::name("localhost")));
     let client = connect(&named.expect("a configuration"));
     let server = Raw::server(raw::context_of(&pki::LOCALHOST));
     let mut link = Link::between(client, server);
@@ -211,12 +211,12 @@ fn a_host_name_is_sent_as_sni_and_an_address_is_not() {
 
 #[test]
 fn a_first_client_hello_gets_one_smaller_hello_verify_request() {
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let hello = only(connect(&pki::verifying()).take());
     let mut answers = Datagrams::new();
     let peer = address("192.0.2.1:4242");
     for round in 1..=3 {
-        let accepted = acceptor.handle_datagram(peer, &hello, &mut answers, clock::now());
+        let accepted = listener.handle_datagram(peer, &hello, &mut answers, clock::now());
         assert!(matches!(accepted, Ok(Accepted::CookieSent)), "{accepted:?}");
         assert_eq!(answers.len(), round);
     }
@@ -228,20 +228,20 @@ fn a_first_client_hello_gets_one_smaller_hello_verify_request() {
 }
 
 #[test]
-fn one_acceptor_serves_many_clients_at_once() {
-    let mut acceptor = acceptor(&pki::localhost());
+fn one_listener_serves_many_clients_at_once() {
+    let mut listener = listener(&pki::localhost());
     let config = pki::verifying();
     let mut clients: Vec<(SocketAddr, Session)> = (0..40)
         .map(|port| (SocketAddr::from(([192, 0, 2, 1], 1000 + port)), connect(&config)))
         .collect();
     for (peer, client) in &mut clients {
-        let cookie = first_exchange(&mut acceptor, *peer, client);
+        let cookie = first_exchange(&mut listener, *peer, client);
         client.handle(&cookie);
     }
     let mut servers = Vec::new();
     for (peer, client) in clients.iter_mut().rev() {
         let hello = only(client.take());
-        servers.push(accept(&mut acceptor, *peer, &hello));
+        servers.push(accept(&mut listener, *peer, &hello));
     }
     for ((_, client), server) in clients.into_iter().rev().zip(servers) {
         let mut link = Link::between(client, server);
@@ -256,29 +256,29 @@ fn one_acceptor_serves_many_clients_at_once() {
 
 #[test]
 fn a_cookie_of_another_address_is_answered_with_a_new_one() {
-    let mut acceptor = acceptor(&pki::localhost());
-    let hello = hello_with_cookie(&mut acceptor, address("192.0.2.1:1000"));
+    let mut listener = listener(&pki::localhost());
+    let hello = hello_with_cookie(&mut listener, address("192.0.2.1:1000"));
     for other in ["192.0.2.1:1001", "192.0.2.2:1000", "[2001:db8::1]:1000"] {
-        assert_refused(&mut acceptor, address(other), &hello);
+        assert_refused(&mut listener, address(other), &hello);
     }
-    accept(&mut acceptor, address("192.0.2.1:1000"), &hello);
+    accept(&mut listener, address("192.0.2.1:1000"), &hello);
 }
 
 #[test]
 fn a_modified_cookie_is_answered_with_a_new_one() {
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let peer = address("192.0.2.1:1000");
-    let hello = hello_with_cookie(&mut acceptor, peer);
+    let hello = hello_with_cookie(&mut listener, peer);
     let cookie = records::cookie(&hello);
     assert_eq!(cookie.len(), 32);
     for index in cookie {
         for bit in [0x01, 0x80] {
             let mut modified = hello.clone();
             modified[index] ^= bit;
-            assert_refused(&mut acceptor, peer, &modified);
+            assert_refused(&mut listener, peer, &modified);
         }
     }
-    accept(&mut acceptor, peer, &hello);
+    accept(&mut listener, peer, &hello);
 }
 
 #[test]
@@ -301,30 +301,30 @@ fn a_client_whose_cookie_was_spoilt_gets_through_with_the_next() {
 
 #[test]
 fn cookies_grow_old() {
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let peer = address("192.0.2.1:1000");
-    let hello = hello_with_cookie(&mut acceptor, peer);
+    let hello = hello_with_cookie(&mut listener, peer);
     clock::advance(Duration::from_secs(61));
-    accept(&mut acceptor, peer, &hello);
+    accept(&mut listener, peer, &hello);
     clock::advance(Duration::from_secs(61));
-    assert_refused(&mut acceptor, peer, &hello);
-    let hello = hello_with_cookie(&mut acceptor, peer);
-    accept(&mut acceptor, peer, &hello);
+    assert_refused(&mut listener, peer, &hello);
+    let hello = hello_with_cookie(&mut listener, peer);
+    accept(&mut listener, peer, &hello);
 }
 
 #[test]
 fn cookies_of_a_server_that_was_idle_grow_old_too() {
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let peer = address("192.0.2.1:1000");
-    let hello = hello_with_cookie(&mut acceptor, peer);
+    let hello = hello_with_cookie(&mut listener, peer);
     clock::advance(Duration::from_secs(3600));
-    assert_refused(&mut acceptor, peer, &hello);
+    assert_refused(&mut listener, peer, &hello);
 }
 
 #[test]
 fn a_cookie_of_another_server_is_worth_nothing() {
-    let mut first = acceptor(&pki::localhost());
-    let mut second = acceptor(&pki::localhost());
+    let mut first = listener(&pki::localhost());
+    let mut second = listener(&pki::localhost());
     let peer = address("192.0.2.1:1000");
     let hello = hello_with_cookie(&mut first, peer);
     assert_refused(&mut second, peer, &hello);
@@ -332,30 +332,30 @@ fn a_cookie_of_another_server_is_worth_nothing() {
 
 #[test]
 fn an_ipv4_peer_is_the_same_through_an_ipv6_socket() {
-    let mut acceptor = acceptor(&pki::localhost());
-    let hello = hello_with_cookie(&mut acceptor, address("192.0.2.1:1000"));
-    accept(&mut acceptor, address("[::ffff:192.0.2.1]:1000"), &hello);
-    let hello = hello_with_cookie(&mut acceptor, address("[::ffff:192.0.2.1]:1000"));
-    accept(&mut acceptor, address("192.0.2.1:1000"), &hello);
-    let hello = hello_with_cookie(&mut acceptor, address("[2001:db8::1]:1000"));
-    accept(&mut acceptor, address("[2001:db8::1]:1000"), &hello);
+    let mut listener = listener(&pki::localhost());
+    let hello = hello_with_cookie(&mut listener, address("192.0.2.1:1000"));
+    accept(&mut listener, address("[::ffff:192.0.2.1]:1000"), &hello);
+    let hello = hello_with_cookie(&mut listener, address("[::ffff:192.0.2.1]:1000"));
+    accept(&mut listener, address("192.0.2.1:1000"), &hello);
+    let hello = hello_with_cookie(&mut listener, address("[2001:db8::1]:1000"));
+    accept(&mut listener, address("[2001:db8::1]:1000"), &hello);
 }
 
 #[test]
 fn a_hello_that_was_cut_off_is_not_answered() {
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let peer = address("192.0.2.1:1000");
     let hello = only(connect(&pki::verifying()).take());
     // Anywhere; and before the cookie, with the lengths around it right.
     let whole = (0..hello.len()).map(|length| hello[..length].to_vec());
     let mut answers = Datagrams::new();
     for datagram in whole.chain((0..36).map(|length| cut(&hello, length))) {
-        let accepted = acceptor.handle_datagram(peer, &datagram, &mut answers, clock::now());
-        assert!(matches!(accepted, Ok(Accepted::Noise)), "{accepted:?} for {datagram:02x?}");
+        let accepted = listener.handle_datagram(peer, &datagram, &mut answers, clock::now());
+        assert!(matches!(accepted, Ok(Accepted::NotAHello)), "{accepted:?} for {datagram:02x?}");
         assert!(answers.is_empty());
     }
-    let hello = hello_with_cookie(&mut acceptor, peer);
-    accept(&mut acceptor, peer, &hello);
+    let hello = hello_with_cookie(&mut listener, peer);
+    accept(&mut listener, peer, &hello);
 }
 
 /// A ClientHello that ends after so many bytes, with the lengths around it right.
@@ -368,14 +368,14 @@ fn cut(hello: &[u8], length: u8) -> Vec<u8> {
 
 #[test]
 fn no_answer_is_larger_than_its_question() {
-    let mut acceptor = acceptor(&pki::localhost());
+    let mut listener = listener(&pki::localhost());
     let peer = address("192.0.2.1:1000");
     let hello = only(connect(&pki::verifying()).take());
     let mut answered = 0;
     for length in 0..100 {
         let question = cut(&hello, length);
         let mut answers = Datagrams::new();
-        let accepted = acceptor.handle_datagram(peer, &question, &mut answers, clock::now());
+        let accepted = listener.handle_datagram(peer, &question, &mut answers, clock::now());
         accepted.expect("OpenSSL works");
         for answer in answers.iter() {
             assert!(answer.len() < question.len(), "{} for {}", answer.len(), question.len());
@@ -393,17 +393,17 @@ fn new_credentials_are_for_new_clients() {
     let mut live = Link::established(&pki::localhost(), &pki::verifying());
     let mut halfway = connect(&pki::verifying());
     let peer = address("192.0.2.9:9");
-    let cookie = first_exchange(&mut live.server.acceptor, peer, &mut halfway);
+    let cookie = first_exchange(&mut live.server.listener, peer, &mut halfway);
     halfway.handle(&cookie);
-    let started = accept(&mut live.server.acceptor, peer, &only(halfway.take()));
+    let started = accept(&mut live.server.listener, peer, &only(halfway.take()));
     let mut halfway = Link::between(halfway, started);
 
     let mut waiting = connect(&pki::client(&other_root.cert_pem(), "localhost"));
     let waiting_at = address("192.0.2.8:8");
-    let cookie = first_exchange(&mut live.server.acceptor, waiting_at, &mut waiting);
+    let cookie = first_exchange(&mut live.server.listener, waiting_at, &mut waiting);
     waiting.handle(&cookie);
 
-    live.server.acceptor.set_config(renewed);
+    live.server.listener.set_config(renewed);
 
     live.assert_data_flows();
     halfway.run();
@@ -412,7 +412,7 @@ fn new_credentials_are_for_new_clients() {
 
     // Its cookie is from before, its certificate is from after.
     let hello = only(waiting.take());
-    let server = accept(&mut live.server.acceptor, waiting_at, &hello);
+    let server = accept(&mut live.server.listener, waiting_at, &hello);
     let mut link = Link::between(waiting, server);
     link.run();
     assert_eq!(link.client.failure(), None);
@@ -421,28 +421,28 @@ fn new_credentials_are_for_new_clients() {
 
 /// The answer to the ClientHello of `client`.
 fn first_exchange(
-    acceptor: &mut dtls_core::Acceptor,
+    listener: &mut dtls_core::Listener,
     peer: SocketAddr,
     client: &mut Session,
 ) -> Vec<u8> {
     let mut answers = Datagrams::new();
     let hello = only(client.take());
-    let accepted = acceptor.handle_datagram(peer, &hello, &mut answers, clock::now());
+    let accepted = listener.handle_datagram(peer, &hello, &mut answers, clock::now());
     assert!(matches!(accepted, Ok(Accepted::CookieSent)), "{accepted:?}");
     only(answers.iter().map(<[u8]>::to_vec).collect())
 }
 
 /// A ClientHello with the cookie of `peer`.
-fn hello_with_cookie(acceptor: &mut dtls_core::Acceptor, peer: SocketAddr) -> Vec<u8> {
+fn hello_with_cookie(listener: &mut dtls_core::Listener, peer: SocketAddr) -> Vec<u8> {
     let mut client = connect(&pki::verifying());
-    let cookie = first_exchange(acceptor, peer, &mut client);
+    let cookie = first_exchange(listener, peer, &mut client);
     client.handle(&cookie);
     only(client.take())
 }
 
-fn accept(acceptor: &mut dtls_core::Acceptor, peer: SocketAddr, hello: &[u8]) -> Session {
+fn accept(listener: &mut dtls_core::Listener, peer: SocketAddr, hello: &[u8]) -> Session {
     let mut answers = Datagrams::new();
-    match acceptor.handle_datagram(peer, hello, &mut answers, clock::now()) {
+    match listener.handle_datagram(peer, hello, &mut answers, clock::now()) {
         Ok(Accepted::Session(session)) => {
             assert!(answers.is_empty(), "the session has what there is to send");
             *session
@@ -451,9 +451,9 @@ fn accept(acceptor: &mut dtls_core::Acceptor, peer: SocketAddr, hello: &[u8]) ->
     }
 }
 
-fn assert_refused(acceptor: &mut dtls_core::Acceptor, peer: SocketAddr, hello: &[u8]) {
+fn assert_refused(listener: &mut dtls_core::Listener, peer: SocketAddr, hello: &[u8]) {
     let mut answers = Datagrams::new();
-    let accepted = acceptor.handle_datagram(peer, hello, &mut answers, clock::now());
+    let accepted = listener.handle_datagram(peer, hello, &mut answers, clock::now());
     assert!(matches!(accepted, Ok(Accepted::CookieSent)), "{accepted:?}");
     let answer = only(answers.iter().map(<[u8]>::to_vec).collect());
     assert_eq!(records::message(&answer), Some(records::HELLO_VERIFY_REQUEST));

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use dtls_core::{Ending, Limits, Status};
 use support::link::{End, Link, established, packets};
+use support::pki::Rebuild as _;
 use support::{clock, pki, records};
 
 #[test]
 fn a_silent_peer_is_given_up_after_the_idle_timeout_and_told() {
     let limits = Limits::default().with_idle_timeout(Some(Duration::from_secs(5))).expect("a time");
-    let config = pki::localhost().with_limits(limits);
+    let config = pki::localhost().rebuild(|it| it.with_limits(limits)).expect("usable");
     let mut link = Link::new(&config, &pki::verifying());
     link.settle();
     link.assert_connected();
@@ -41,8 +42,11 @@ fn a_silent_peer_is_given_up_after_the_idle_timeout_and_told() {
 #[test]
 fn a_time_that_is_too_long_to_be_told_never_comes() {
     let limits = Limits::default().with_idle_timeout(Some(Duration::MAX)).expect("a time");
-    let client = pki::verifying().with_limits(limits);
-    let mut link = Link::established(&pki::localhost().with_limits(limits), &client);
+    let client = pki::verifying().rebuild(|it| it.with_limits(limits)).expect("usable");
+    let mut link = Link::established(
+        &pki::localhost().rebuild(|it| it.with_limits(limits)).expect("usable"),
+        &client,
+    );
     assert_eq!(link.server.next_timeout(), None);
     link.assert_data_flows();
 }
@@ -61,7 +65,7 @@ fn by_default_no_one_is_too_silent() {
 fn a_peer_whose_datagrams_wait_outside_is_not_idle() {
     let idle = Duration::from_secs(5);
     let limits = Limits::default().with_idle_timeout(Some(idle)).expect("a time");
-    let server = pki::localhost().with_limits(limits);
+    let server = pki::localhost().rebuild(|it| it.with_limits(limits)).expect("usable");
     let mut link = Link::new(&server, &pki::verifying());
     link.settle();
     link.assert_connected();

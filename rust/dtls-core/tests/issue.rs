@@ -5,10 +5,10 @@ mod support;
 use std::sync::LazyLock;
 
 use dtls_core::{
-    Authority, CertificateProblem, Certificates, ClientConfig, ClientVerification, ConfigError,
-    Days, Failure, Identity, IssueError, KeyKind, PublicKey, Reason, RevocationLists, Role,
-    ServerConfig, SigningKey, Status, Subject, Trust, Verification, fingerprint, spki_pin,
+    CertificateProblem, Certificates, ClientVerification, ConfigError, Failure, Identity, Reason,
+    RevocationLists, Role, ServerConfig, Status, Trust, Verification,
 };
+use dtls_issuer::{Authority, Days, IssueError, KeyKind, PublicKey, SigningKey, Subject};
 use openssl::asn1::{Asn1Time, TimeDiff};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -25,6 +25,7 @@ use openssl::x509::{
 };
 use support::link::Link;
 use support::pki;
+use support::pki::Rebuild as _;
 
 /// One key for all tests that do not care which.
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| generate(KeyKind::P256));
@@ -76,18 +77,20 @@ impl Made {
     }
 
     fn server(&self) -> ServerConfig {
-        ServerConfig::new(&self.identity()).expect("a usable identity")
+        pki::server_with(self.identity()).expect("a usable identity")
     }
 
     /// A server that lets in whom this authority vouches for.
     fn demanding_server(&self, shown: &Self) -> ServerConfig {
         let required = ClientVerification::Required(pki::anchors(&self.pem).into());
-        shown.server().with_verification(required).expect("a usable configuration")
+        shown.server().rebuild(|it| it.with_verification(required)).expect("a usable configuration")
     }
 
     /// A client that trusts this, expects `wanted` and shows `own`.
-    fn client(&self, wanted: &str, own: &Self) -> ClientConfig {
-        pki::client(&self.pem, wanted).with_identity(&own.identity()).expect("a usable identity")
+    fn client(&self, wanted: &str, own: &Self) -> pki::Client {
+        pki::client(&self.pem, wanted)
+            .rebuild(|it| it.with_identity(own.identity()))
+            .expect("a usable identity")
     }
 }
 
@@ -114,7 +117,7 @@ fn player(name: &str) -> Subject {
 }
 
 /// Why the client refuses what the server shows.
-fn refusal(server: &ServerConfig, client: &ClientConfig) -> Failure {
+fn refusal(server: &ServerConfig, client: &pki::Client) -> Failure {
     let mut link = Link::new(server, client);
     link.run();
     assert_eq!(link.server.session().status(), Status::Failed, "the server");
@@ -122,7 +125,7 @@ fn refusal(server: &ServerConfig, client: &ClientConfig) -> Failure {
 }
 
 /// Why the server refuses what the client shows.
-fn refusal_of_client(server: &ServerConfig, client: &ClientConfig) -> Failure {
+fn refusal_of_client(server: &ServerConfig, client: &pki::Client) -> Failure {
     let mut link = Link::new(server, client);
     link.run();
     assert_ne!(link.client.status(), Status::Connected, "the client");
@@ -182,7 +185,7 @@ fn a_player_is_no_server() {
     assert_eq!(problem, CertificateProblem::WrongPurpose(Role::Server));
     // Nor for whoever does not look at names.
     let chain = Verification::Chain(pki::anchors(&GAME.pem).into());
-    let client = ClientConfig::new(chain, None).expect("a configuration");
+    let client = pki::Client::new(chain, None).expect("a configuration");
     refusal(&player.server(), &client);
 }
 
@@ -233,7 +236,7 @@ fn neither_server_nor_player_is_an_authority() {
     }
     // There is nothing else wrong with such a certificate: an authority's signature counts.
     let signed = signed_by(&GAME, "other.example");
-    let client = ClientConfig::new(Verification::Chain(pki::anchors(&GAME.pem).into()), None);
+    let client = pki::Client::new(Verification::Chain(pki::anchors(&GAME.pem).into()), None);
     Link::established(&signed.server(), &client.expect("a configuration")).assert_data_flows();
 }
 
@@ -464,7 +467,8 @@ fn a_server_keeps_out_whom_its_authority_has_revoked() {
     let list = GAME.issuer().revoke(&[anna.certificates()], days(30)).expect("a list");
     let lists = RevocationLists::parse(list.as_bytes()).expect("a list");
     let trust = Trust::from(pki::anchors(&GAME.pem)).with_revocation_lists(lists);
-    let server = host.server().with_verification(ClientVerification::Required(trust));
+    let server =
+        host.server().rebuild(|it| it.with_verification(ClientVerification::Required(trust)));
     let server = server.expect("a usable configuration");
     Link::established(&server, &GAME.client("localhost", &bert)).assert_data_flows();
     let mut link = Link::new(&server, &GAME.client("localhost", &anna));
@@ -552,10 +556,10 @@ fn fingerprints_are_those_of_openssl() {
     let digest = openssl::sha::sha256(&certificate.to_der().expect("DER"));
     let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let [first, renewed] = [first, renewed].map(|pem| pki::certificates(&pem));
-    assert_eq!(fingerprint(&first), Ok(format!("sha256:{digits}")));
-    assert_ne!(fingerprint(&first), fingerprint(&renewed));
+    assert_eq!(first.fingerprint(), Ok(format!("sha256:{digits}")));
+    assert_ne!(first.fingerprint(), renewed.fingerprint());
     // The pin of a key survives its certificate.
-    let pin = spki_pin(&first).expect("a pin");
-    assert_eq!(pin, spki_pin(&renewed).expect("a pin"));
+    let pin = first.spki_pin().expect("a pin");
+    assert_eq!(pin, renewed.spki_pin().expect("a pin"));
     assert_eq!(pin.len(), "spki:".len() + 44);
 }

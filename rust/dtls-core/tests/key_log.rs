@@ -4,8 +4,9 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use dtls_core::{ClientConfig, KeyLog, Psk, PskKeys, ServerConfig};
+use dtls_core::{KeyLog, Psk, PskKeys, ServerConfig};
 use support::link::{Link, Server, ToServer, connect};
+use support::pki::Rebuild as _;
 use support::raw::{Progress, Raw};
 use support::{pki, raw, records};
 
@@ -34,10 +35,10 @@ fn client_random(hello: &[u8]) -> String {
 }
 
 /// Lets `client` connect to `server`, each with a log of its own, and checks what both have written.
-fn assert_logged(server: ServerConfig, client: ClientConfig) {
+fn assert_logged(server: ServerConfig, client: pki::Client) {
     let ((to_server, servers), (to_client, clients)) = (log(), log());
-    let client = client.with_key_log(to_client).expect("usable");
-    let mut server = Server::new(&server.with_key_log(to_server).expect("usable"));
+    let client = client.rebuild(|it| it.with_key_log(to_client)).expect("usable");
+    let mut server = Server::new(&server.rebuild(|it| it.with_key_log(to_server)).expect("usable"));
     let mut before = Vec::new();
     for _ in 0..2 {
         let mut link = Link::between(connect(&client), server.vacated());
@@ -68,15 +69,16 @@ fn connections_by_a_key_are_logged() {
     let keys = PskKeys::new();
     keys.set("player-17", &[0x17; 16]).expect("a usable key");
     let psk = Psk::new("player-17", &[0x17; 16]).expect("a usable key");
-    let client = ClientConfig::with_psk(psk, None).expect("usable");
-    assert_logged(ServerConfig::with_psk_only(keys).expect("usable"), client);
+    let client = pki::Client::by_psk(psk, None).expect("usable");
+    assert_logged(pki::server_by_psk(keys).expect("usable"), client);
 }
 
 #[test]
 fn connections_by_name_are_logged() {
     let issued = pki::ROOT.issue(test_pki::Profile::new("eu").dns("eu.example.com"));
     let name = pki::name("eu.example.com");
-    let server = pki::localhost().with_server_identities([(name, pki::identity(&issued))]);
+    let server =
+        pki::localhost().rebuild(|it| it.with_named_identities([(name, pki::identity(&issued))]));
     let client = pki::client(&pki::ROOT.cert_pem(), "eu.example.com");
     assert_logged(server.expect("usable"), client);
 }
@@ -84,7 +86,7 @@ fn connections_by_name_are_logged() {
 #[test]
 fn it_is_the_master_secret() {
     let (log, lines) = log();
-    let server = Server::new(&pki::localhost().with_key_log(log).expect("usable"));
+    let server = Server::new(&pki::localhost().rebuild(|it| it.with_key_log(log)).expect("usable"));
     let mut link = Link::between(Raw::client(raw::context()), server);
     link.run();
     assert_eq!(link.client.progress, Progress::Connected);
@@ -98,10 +100,10 @@ fn it_is_the_master_secret() {
 #[test]
 fn nothing_is_logged_unless_it_was_asked_for() {
     let (log, lines) = log();
-    let with = pki::localhost().with_key_log(log).expect("usable");
+    let with = pki::localhost().rebuild(|it| it.with_key_log(log)).expect("usable");
     let mut link = Link::established(&with, &pki::verifying());
     assert_eq!(written(&lines).len(), 1);
-    link.server.acceptor.set_config(pki::localhost());
+    link.server.listener.set_config(pki::localhost());
     let mut link = Link::between(connect(&pki::verifying()), link.server.vacated());
     link.run();
     link.assert_connected();
@@ -111,7 +113,7 @@ fn nothing_is_logged_unless_it_was_asked_for() {
 #[test]
 fn a_log_that_panics_does_not_harm_the_connection() {
     let log = || KeyLog::new(|_| panic!("the disk is full"));
-    let server = pki::localhost().with_key_log(log()).expect("usable");
-    let client = pki::verifying().with_key_log(log()).expect("usable");
+    let server = pki::localhost().rebuild(|it| it.with_key_log(log())).expect("usable");
+    let client = pki::verifying().rebuild(|it| it.with_key_log(log())).expect("usable");
     Link::established(&server, &client).assert_data_flows();
 }

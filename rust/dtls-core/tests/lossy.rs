@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use dtls_core::{ClientVerification, Limits};
 use netsim::{Burst, Conditions, Direction, Link};
+use support::pki::Rebuild as _;
 use support::simulation::{Outcome, Setup, run};
 use support::{clock, pki};
 use test_pki::{Authority, Issued, Profile, Usage};
@@ -77,8 +78,8 @@ impl Setup {
             One => pki::localhost(),
             Three => pki::server(&CHAIN),
         };
-        let client = pki::verifying().with_limits(limits);
-        let server = server.with_limits(limits);
+        let client = pki::verifying().rebuild(|it| it.with_limits(limits)).expect("usable");
+        let server = server.rebuild(|it| it.with_limits(limits)).expect("usable");
         Self { server, client, packets: 10, size: 400, pause: ms(50), resumes: false }
     }
 }
@@ -109,8 +110,14 @@ fn mutual(setup: Setup) -> Setup {
     let verification = ClientVerification::Required(pki::trust(&players.cert_pem()));
     let player = Profile::new("player-17").usage(Usage::Client);
     let issued = players.intermediate("Between").intermediate("Below").issue(player);
-    let server = setup.server.with_verification(verification).expect("a usable configuration");
-    let client = setup.client.with_identity(&pki::identity(&issued)).expect("a usable identity");
+    let server = setup
+        .server
+        .rebuild(|it| it.with_verification(verification))
+        .expect("a usable configuration");
+    let client = setup
+        .client
+        .rebuild(|it| it.with_identity(pki::identity(&issued)))
+        .expect("a usable identity");
     Setup { server, client, ..setup }
 }
 

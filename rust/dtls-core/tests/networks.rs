@@ -5,34 +5,39 @@ mod support;
 use std::num::NonZeroUsize;
 
 use dtls_core::{
-    Accepted, Acceptor, Count, Datagrams, Failure, Reason, ServerConfig, Session, Status,
+    Accepted, Count, Datagrams, Failure, Listener, Reason, ServerConfig, Session, Status,
 };
-use support::link::{End, Link, acceptor, address, connect};
+use support::link::{End, Link, address, connect, listener};
+use support::pki::Rebuild as _;
 use support::{clock, pki, records};
 
 const ACCESS_DENIED: u8 = 49;
 
 fn with_room_for(handshakes: usize) -> ServerConfig {
-    pki::localhost().with_max_pending_handshakes(handshakes).expect("a limit")
+    pki::localhost().rebuild(|it| it.with_max_pending_handshakes(handshakes)).expect("a limit")
 }
 
 fn with_peers(count: usize) -> ServerConfig {
-    pki::localhost().with_max_peers_per_prefix(NonZeroUsize::new(count))
+    pki::localhost()
+        .rebuild(|it| it.with_max_peers_per_prefix(NonZeroUsize::new(count)))
+        .expect("usable")
 }
 
 fn exempting(config: ServerConfig, exempt: &str) -> ServerConfig {
-    config.with_exempt_addresses([exempt.parse().expect("an address")])
+    config
+        .rebuild(|it| it.with_exempt_addresses([exempt.parse().expect("an address")]))
+        .expect("usable")
 }
 
 /// A client at `peer` that has got as far as its cookie, and its session.
-fn begun(acceptor: &mut Acceptor, peer: &str) -> (Session, Session) {
+fn begun(listener: &mut Listener, peer: &str) -> (Session, Session) {
     let mut client = connect(&pki::verifying());
     let mut outgoing = Datagrams::new();
     loop {
         let hello = client.take();
         assert_eq!(hello.len(), 1);
         let accepted =
-            acceptor.handle_datagram(address(peer), &hello[0], &mut outgoing, clock::now());
+            listener.handle_datagram(address(peer), &hello[0], &mut outgoing, clock::now());
         if let Accepted::Session(session) = accepted.expect("OpenSSL works") {
             return (client, *session);
         }
@@ -54,8 +59,8 @@ fn talk(client: &mut Session, session: &mut Session) {
 }
 
 /// The same for a client that has to get through.
-fn connected(acceptor: &mut Acceptor, peer: &str) -> (Session, Session) {
-    let (mut client, mut session) = begun(acceptor, peer);
+fn connected(listener: &mut Listener, peer: &str) -> (Session, Session) {
+    let (mut client, mut session) = begun(listener, peer);
     talk(&mut client, &mut session);
     assert_eq!((client.status(), session.status()), (Status::Connected, Status::Connected));
     (client, session)
@@ -73,12 +78,12 @@ fn one_host_does_not_push_the_others_out() {
         ["[2001:db8::1]", "[2001:db8::2]", "[2001:db8::ff:0:0:3]"],
         ["198.51.100.1", "[::ffff:198.51.100.1]", "198.51.100.1"],
     ] {
-        let mut acceptor = acceptor(&with_room_for(4));
-        let (mut player, mut own) = begun(&mut acceptor, "192.0.2.1:4242");
+        let mut listener = listener(&with_room_for(4));
+        let (mut player, mut own) = begun(&mut listener, "192.0.2.1:4242");
         let mut others: Vec<Session> = (0..40)
             .map(|index: usize| {
                 let peer = format!("{}:{}", attackers[index % 3], 1000 + index);
-                begun(&mut acceptor, &peer).1
+                begun(&mut listener, &peer).1
             })
             .collect();
         assert!(goes_on(&mut own));
@@ -91,12 +96,12 @@ fn one_host_does_not_push_the_others_out() {
 
 #[test]
 fn a_newcomer_takes_the_place_of_the_largest() {
-    let mut acceptor = acceptor(&with_room_for(3));
+    let mut listener = listener(&with_room_for(3));
     let peers = ["192.0.2.1:1", "192.0.2.2:1", "192.0.2.2:2", "192.0.2.3:1"];
-    let mut sessions = peers.map(|peer| begun(&mut acceptor, peer).1);
+    let mut sessions = peers.map(|peer| begun(&mut listener, peer).1);
     assert_eq!(sessions.each_mut().map(goes_on), [true, false, true, true]);
     // Where each has one, the oldest goes.
-    let mut last = begun(&mut acceptor, "192.0.2.4:1").1;
+    let mut last = begun(&mut listener, "192.0.2.4:1").1;
     assert_eq!(sessions.each_mut().map(goes_on), [false, false, true, true]);
     assert!(goes_on(&mut last));
 }
@@ -104,10 +109,10 @@ fn a_newcomer_takes_the_place_of_the_largest() {
 #[test]
 fn the_clients_of_an_exempt_address_are_counted_one_by_one() {
     for exempt in ["198.51.100.1", "::ffff:198.51.100.1"] {
-        let mut acceptor = acceptor(&exempting(with_room_for(4), exempt));
+        let mut listener = listener(&exempting(with_room_for(4), exempt));
         let peers = ["192.0.2.1:1", "192.0.2.1:2", "198.51.100.1:1", "198.51.100.1:2"];
-        let mut sessions = peers.map(|peer| begun(&mut acceptor, peer).1);
-        let mut last = begun(&mut acceptor, "198.51.100.1:3").1;
+        let mut sessions = peers.map(|peer| begun(&mut listener, peer).1);
+        let mut last = begun(&mut listener, "198.51.100.1:3").1;
         assert_eq!(sessions.each_mut().map(goes_on), [false, true, true, true]);
         assert!(goes_on(&mut last));
     }
@@ -115,10 +120,10 @@ fn the_clients_of_an_exempt_address_are_counted_one_by_one() {
 
 #[test]
 fn a_network_has_as_many_peers_as_it_may() {
-    let mut acceptor = acceptor(&with_peers(2));
-    let first = connected(&mut acceptor, "192.0.2.1:1");
-    let mut second = connected(&mut acceptor, "[::ffff:192.0.2.1]:2");
-    let (mut client, mut refused) = begun(&mut acceptor, "192.0.2.1:3");
+    let mut listener = listener(&with_peers(2));
+    let first = connected(&mut listener, "192.0.2.1:1");
+    let mut second = connected(&mut listener, "[::ffff:192.0.2.1]:2");
+    let (mut client, mut refused) = begun(&mut listener, "192.0.2.1:3");
     assert_eq!(refused.failure(), Some(&Failure::TooManyPeers { limit: 2 }));
     let text = "2 clients of this network are connected already, which is the limit";
     assert_eq!(refused.failure().map(ToString::to_string).as_deref(), Some(text));
@@ -128,23 +133,23 @@ fn a_network_has_as_many_peers_as_it_may() {
     assert_eq!(records::alert(&told[0]), Some(ACCESS_DENIED));
     client.handle(&told[0]);
     assert_eq!(client.failure(), Some(&Failure::PeerAlert(ACCESS_DENIED)));
-    let stats = acceptor.stats();
+    let stats = listener.stats();
     assert_eq!((stats[Reason::TooManyPeers], stats[Count::Connections]), (1, 2));
 
     // Others are not concerned, and whoever ends a connection makes room.
-    let other = connected(&mut acceptor, "192.0.2.2:1");
+    let other = connected(&mut listener, "192.0.2.2:1");
     second.0.close();
     talk(&mut second.0, &mut second.1);
-    let third = connected(&mut acceptor, "192.0.2.1:4");
+    let third = connected(&mut listener, "192.0.2.1:4");
     drop(first);
-    let fourth = connected(&mut acceptor, "192.0.2.1:5");
+    let fourth = connected(&mut listener, "192.0.2.1:5");
     drop((other, third, fourth));
 }
 
 #[test]
 fn whoever_comes_too_late_is_not_let_in() {
-    let mut acceptor = acceptor(&with_peers(1));
-    let mut both = [1, 2].map(|port| begun(&mut acceptor, &format!("192.0.2.1:{port}")));
+    let mut listener = listener(&with_peers(1));
+    let mut both = [1, 2].map(|port| begun(&mut listener, &format!("192.0.2.1:{port}")));
     for (client, session) in &mut both {
         talk(client, session);
     }
@@ -158,9 +163,9 @@ fn whoever_comes_too_late_is_not_let_in() {
 fn without_a_limit_and_at_an_exempt_address_there_is_room_for_all() {
     let peers = [1, 2, 3].map(|port| format!("192.0.2.1:{port}"));
     for config in [pki::localhost(), with_peers(0), exempting(with_peers(1), "192.0.2.1")] {
-        let mut acceptor = acceptor(&config);
-        let connected = peers.each_ref().map(|peer| connected(&mut acceptor, peer));
-        assert_eq!(acceptor.stats()[Count::Connections], 3);
+        let mut listener = listener(&config);
+        let connected = peers.each_ref().map(|peer| connected(&mut listener, peer));
+        assert_eq!(listener.stats()[Count::Connections], 3);
         drop(connected);
     }
 }
@@ -172,7 +177,7 @@ fn a_client_that_starts_again_takes_over_its_own_connection() {
     link.settle();
     assert_eq!(link.server.session().status(), Status::Closed);
     // Nobody else gets in meanwhile.
-    let (_, refused) = begun(&mut link.server.acceptor, "192.0.2.1:1");
+    let (_, refused) = begun(&mut link.server.listener, "192.0.2.1:1");
     assert_eq!(refused.failure(), Some(&Failure::TooManyPeers { limit: 1 }));
     link.server.session = None;
     link.run();

@@ -6,6 +6,7 @@ mod support;
 use dtls_core::{ClientVerification, Count, Failure, Reason, Status, Trust};
 use support::flight::{Message, edited, orders};
 use support::link::{Direction, ToClient, ToServer};
+use support::pki::Rebuild as _;
 use support::records::{
     CERTIFICATE, CHANGE_CIPHER_SPEC, CLIENT_HELLO, CLIENT_KEY_EXCHANGE, FINISHED,
     HELLO_VERIFY_REQUEST, SERVER_HELLO, SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE,
@@ -154,7 +155,7 @@ fn a_server_refuses_messages_that_come_again_or_have_no_place() {
     let messages = messages(&mut scene);
     for place in 0..=1 {
         for message in &messages {
-            // A ClientHello of another attempt goes to the door, see `restart.rs`.
+            // A ClientHello of another attempt goes to the cookie exchange, see `restart.rs`.
             let expected = place == 0 && message.kind == CLIENT_KEY_EXCHANGE;
             if expected || message.kind == CLIENT_HELLO {
                 continue;
@@ -219,9 +220,9 @@ const CLIENT_FLIGHT: [u8; 3] = [CERTIFICATE, CLIENT_KEY_EXCHANGE, CERTIFICATE_VE
 /// A server that asks for certificates, and a client that has one.
 fn mutual(verification: fn(Trust) -> ClientVerification) -> Scene {
     let player = pki::ROOT.issue(Profile::new("player-17").usage(Usage::Client));
-    let client = pki::verifying().with_identity(&pki::identity(&player));
+    let client = pki::verifying().rebuild(|it| it.with_identity(pki::identity(&player)));
     let trust = pki::trust(&pki::ROOT.cert_pem());
-    let server = pki::localhost().with_verification(verification(trust));
+    let server = pki::localhost().rebuild(|it| it.with_verification(verification(trust)));
     Scene::with(&server.expect("usable"), client.expect("a usable identity"))
 }
 

@@ -4,6 +4,7 @@ mod support;
 
 use dtls_core::{ClientVerification, Dropped, Failure, Reason, Status};
 use support::link::{End, Link, Server, ToClient, connect};
+use support::pki::Rebuild as _;
 use support::raw::{Progress, Raw};
 use support::records::{CERTIFICATE, HANDSHAKE};
 use support::{clock, pki, raw, records};
@@ -47,7 +48,8 @@ fn a_client_says_that_a_server_has_too_many_certificates() {
 fn a_server_says_that_a_client_has_too_many_certificates() {
     let client = Raw::client(raw::context_of(&with_names(600, Usage::Client)));
     let trust = pki::trust(&pki::ROOT.cert_pem());
-    let config = pki::localhost().with_verification(ClientVerification::Required(trust));
+    let config =
+        pki::localhost().rebuild(|it| it.with_verification(ClientVerification::Required(trust)));
     let mut link = Link::between(client, Server::new(&config.expect("a configuration")));
     link.run();
     let failure = link.server.session().failure().expect("it cannot connect").clone();

@@ -2,7 +2,7 @@
 
 mod support;
 
-use dtls_core::{ConfigError, Identity, ServerConfig};
+use dtls_core::{ConfigError, Identity};
 use openssl::pkey::{PKey, Private};
 use openssl::symm::Cipher;
 use support::link::Link;
@@ -27,7 +27,7 @@ fn identity(key_pem: &[u8], passphrase: &[u8]) -> Result<Identity, ConfigError> 
 
 fn assert_works(key_pem: &[u8], passphrase: &[u8]) {
     let identity = identity(key_pem, passphrase).expect("the passphrase is right");
-    let server = ServerConfig::new(&identity).expect("a usable identity");
+    let server = pki::server_with(identity.clone()).expect("a usable identity");
     Link::established(&server, &pki::verifying()).assert_data_flows();
 }
 

@@ -5,8 +5,8 @@ mod support;
 use std::sync::LazyLock;
 
 use dtls_core::{
-    CertificateProblem, ClientConfig, ClientVerification, ConfigError, Failure, Pins, Reason,
-    ServerConfig, Session, Status, Trust, Verification,
+    CertificateProblem, ClientVerification, ConfigError, Failure, Pins, Reason, ServerConfig,
+    Session, Status, Trust, Verification,
 };
 use openssl::base64;
 use openssl::hash::MessageDigest;
@@ -15,6 +15,7 @@ use openssl::sha::sha256;
 use openssl::x509::X509;
 use openssl::x509::extension::BasicConstraints;
 use support::link::{End, Link, Server, ToClient, ToServer, connect};
+use support::pki::Rebuild as _;
 use support::pki::fingerprint;
 use support::raw::{self, Raw};
 use support::{clock, pki, records};
@@ -48,27 +49,28 @@ fn pinned(issued: &Issued) -> Trust {
 }
 
 /// A client that looks at no name.
-fn client(trust: Trust) -> ClientConfig {
-    ClientConfig::new(Verification::Chain(trust), None).expect("a usable configuration")
+fn client(trust: Trust) -> pki::Client {
+    pki::Client::new(Verification::Chain(trust), None).expect("a usable configuration")
 }
 
 /// A client that expects localhost.
-fn named(trust: Trust) -> ClientConfig {
+fn named(trust: Trust) -> pki::Client {
     let name = pki::name("localhost");
-    ClientConfig::new(Verification::ChainAndName(trust, name.clone()), Some(name))
-        .expect("a usable configuration")
+    pki::Client::new(Verification::ChainAndName(trust), Some(name)).expect("a usable configuration")
 }
 
 fn with_client(verification: ClientVerification) -> ServerConfig {
-    pki::localhost().with_verification(verification).expect("a usable configuration")
+    pki::localhost()
+        .rebuild(|it| it.with_verification(verification))
+        .expect("a usable configuration")
 }
 
-fn assert_accepted(server: &ServerConfig, client: &ClientConfig) {
+fn assert_accepted(server: &ServerConfig, client: &pki::Client) {
     Link::established(server, client).assert_data_flows();
 }
 
 /// Why `client` refuses `server`, having told it by `alert`.
-fn refusal(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
+fn refusal(server: &ServerConfig, client: &pki::Client, alert: u8) -> Failure {
     let mut link = Link::new(server, client);
     link.run();
     assert_eq!(link.server.session().failure(), Some(&Failure::PeerAlert(alert)), "the alert");
@@ -287,8 +289,8 @@ fn pins_that_are_given_later_replace_the_first() {
 
 #[test]
 fn a_name_cannot_be_verified_by_a_pin() {
-    let verification = Verification::ChainAndName(pinned(&LONELY), pki::name("localhost"));
-    let refused = ClientConfig::new(verification, None).map(|_| ()).expect_err("it is refused");
+    let verification = Verification::ChainAndName(pinned(&LONELY));
+    let refused = pki::Client::new(verification, None).map(|_| ()).expect_err("it is refused");
     assert_eq!(refused, ConfigError::NameWithoutAnchors);
     let sentence = "a host name can only be verified together with trusted certificates";
     assert!(refused.to_string().starts_with(sentence), "{refused}");
@@ -369,7 +371,7 @@ fn a_pinned_client_without_its_key_is_refused() {
 }
 
 /// What comes of `client` meeting `server` again.
-fn meet(server: Server, client: &ClientConfig) -> Link<Session, Server> {
+fn meet(server: Server, client: &pki::Client) -> Link<Session, Server> {
     let mut link = Link::between(connect(client), server.vacated());
     link.run();
     link
@@ -407,19 +409,19 @@ fn a_server_with_other_pins_does_not_resume() {
 
     let mut server = link.server;
     let turned = [both[1].clone(), both[0].clone()];
-    server.acceptor.set_config(demanding(&turned));
+    server.listener.set_config(demanding(&turned));
     let mut link = meet(server, &client);
     assert!(link.client.is_resumed(), "the same pins in another order");
     assert_eq!(link.server.session().peer_fingerprint(), Some(fingerprint(&own.cert_pem)));
 
     let mut server = link.server;
-    server.acceptor.set_config(demanding(&both[..1]));
+    server.listener.set_config(demanding(&both[..1]));
     let mut link = meet(server, &client);
     link.assert_connected();
     assert!(!link.client.is_resumed(), "it is looked at anew");
 
     let mut server = link.server;
-    server.acceptor.set_config(demanding(&[other]));
+    server.listener.set_config(demanding(&[other]));
     let mut link = meet(server, &client);
     assert_eq!(link.server.session().failure(), Some(&mismatch(&own)));
     assert_ne!(link.client.status(), Status::Connected);
@@ -434,7 +436,7 @@ fn a_server_that_begins_to_pin_does_not_resume() {
     let link = Link::established(&with_client(ClientVerification::Required(trust())), &client);
     let mut server = link.server;
     let too = trust().with_pins(pins(&[fingerprint(&LONELY.cert_pem)]));
-    server.acceptor.set_config(with_client(ClientVerification::Required(too)));
+    server.listener.set_config(with_client(ClientVerification::Required(too)));
     let mut link = meet(server, &client);
     assert_eq!(link.server.session().failure(), Some(&mismatch(&own)));
 }
@@ -444,7 +446,7 @@ fn a_connected_session_tells_about_its_peer() {
     let issued = pki::ROOT.intermediate("Between").issue(Profile::localhost());
     let own = pki::ROOT.intermediate("Below").issue(Profile::new("player-17").usage(Usage::Client));
     let required = ClientVerification::Required(pki::trust(&pki::ROOT.cert_pem()));
-    let server = pki::server(&issued).with_verification(required).expect("usable");
+    let server = pki::server(&issued).rebuild(|it| it.with_verification(required)).expect("usable");
     let client = pki::showing(&own);
 
     let mut link = Link::new(&server, &client);

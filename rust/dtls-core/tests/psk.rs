@@ -3,11 +3,11 @@
 mod support;
 
 use dtls_core::{
-    ClientConfig, ClientVerification, ConfigError, Failure, Psk, PskKeys, Reason, ServerConfig,
-    Session, Status,
+    ClientVerification, ConfigError, Failure, Psk, PskKeys, Reason, ServerConfig, Session, Status,
 };
 use openssl::ssl::SslContextBuilder;
 use support::link::{Link, Server, ToClient, ToServer, connect};
+use support::pki::Rebuild as _;
 use support::raw::{Progress, Raw};
 use support::{clock, pki, raw, records};
 
@@ -25,20 +25,20 @@ fn keys() -> PskKeys {
 }
 
 fn server() -> ServerConfig {
-    ServerConfig::with_psk_only(keys()).expect("a usable configuration")
+    pki::server_by_psk(keys()).expect("a usable configuration")
 }
 
 /// A server with a certificate too.
 fn both() -> ServerConfig {
-    pki::localhost().with_psk(keys()).expect("a usable configuration")
+    pki::localhost().rebuild(|it| it.with_psk_keys(keys())).expect("a usable configuration")
 }
 
-fn client_with(identity: &str, key: &[u8]) -> ClientConfig {
+fn client_with(identity: &str, key: &[u8]) -> pki::Client {
     let psk = Psk::new(identity, key).expect("a usable key");
-    ClientConfig::with_psk(psk, None).expect("a usable configuration")
+    pki::Client::by_psk(psk, None).expect("a usable configuration")
 }
 
-fn client() -> ClientConfig {
+fn client() -> pki::Client {
     client_with(PLAYER, &KEY)
 }
 
@@ -127,7 +127,7 @@ fn an_unknown_identity_is_refused_at_once() {
 
 #[test]
 fn a_server_whose_keys_are_all_gone_lets_no_one_in() {
-    let server = ServerConfig::with_psk_only(PskKeys::new()).expect("a usable configuration");
+    let server = pki::server_by_psk(PskKeys::new()).expect("a usable configuration");
     let failure = Link::refusal(&server, &client(), UNKNOWN_PSK_IDENTITY);
     assert_eq!(failure.reason(), Reason::PskUnknownIdentity);
 }
@@ -218,7 +218,7 @@ fn a_handshake_that_times_out_before_that_says_nothing_of_keys() {
 #[test]
 fn keys_come_and_go_while_the_server_runs() {
     let keys = PskKeys::new();
-    let config = ServerConfig::with_psk_only(keys.clone()).expect("a usable configuration");
+    let config = pki::server_by_psk(keys.clone()).expect("a usable configuration");
     let meet = |server: Server| {
         let mut link = Link::between(connect(&client()), server.vacated());
         link.run();
@@ -254,7 +254,7 @@ fn half_way(config: &ServerConfig) -> Link<Session, Server> {
 #[test]
 fn a_key_that_is_taken_away_during_the_handshake_lets_no_one_in() {
     let keys = keys();
-    let config = ServerConfig::with_psk_only(keys.clone()).expect("a usable configuration");
+    let config = pki::server_by_psk(keys.clone()).expect("a usable configuration");
     let mut link = half_way(&config);
     keys.remove(PLAYER);
     link.run();
@@ -265,7 +265,7 @@ fn a_key_that_is_taken_away_during_the_handshake_lets_no_one_in() {
 #[test]
 fn a_key_that_is_replaced_during_the_handshake_lets_no_one_in() {
     let keys = keys();
-    let config = ServerConfig::with_psk_only(keys.clone()).expect("a usable configuration");
+    let config = pki::server_by_psk(keys.clone()).expect("a usable configuration");
     let mut link = half_way(&config);
     keys.set(PLAYER, &[0x18; 32]).expect("a usable key");
     link.run();
@@ -277,9 +277,9 @@ fn a_key_that_is_replaced_during_the_handshake_lets_no_one_in() {
 fn a_server_that_is_set_up_without_the_key_during_the_handshake_lets_no_one_in() {
     let without = PskKeys::new();
     without.set("player-18", &KEY).expect("a usable key");
-    for config in [ServerConfig::with_psk_only(without), Ok(pki::localhost())] {
+    for config in [pki::server_by_psk(without), Ok(pki::localhost())] {
         let mut link = half_way(&server());
-        link.server.acceptor.set_config(config.expect("a usable configuration"));
+        link.server.listener.set_config(config.expect("a usable configuration"));
         link.run();
         let failure = link.server.session().failure();
         assert!(matches!(failure, Some(Failure::NotAdmitted(_))), "{failure:?}");
@@ -289,7 +289,7 @@ fn a_server_that_is_set_up_without_the_key_during_the_handshake_lets_no_one_in()
 #[test]
 fn a_server_that_is_set_up_with_the_same_key_during_the_handshake_lets_its_client_in() {
     let mut link = half_way(&server());
-    link.server.acceptor.set_config(both());
+    link.server.listener.set_config(both());
     link.run();
     link.assert_data_flows();
 }
@@ -298,28 +298,29 @@ fn a_server_that_is_set_up_with_the_same_key_during_the_handshake_lets_its_clien
 fn a_required_certificate_and_keys_do_not_go_together() {
     let required = || ClientVerification::Required(pki::anchors(&pki::ROOT.cert_pem()).into());
     let refused = Some(ConfigError::PskWithRequiredCertificate);
-    assert_eq!(both().with_verification(required()).err(), refused);
-    assert_eq!(server().with_verification(required()).err(), refused);
-    let asking = pki::localhost().with_verification(required()).expect("usable");
-    assert_eq!(asking.with_psk(keys()).err(), refused);
+    assert_eq!(both().rebuild(|it| it.with_verification(required())).err(), refused);
+    assert_eq!(server().rebuild(|it| it.with_verification(required())).err(), refused);
+    let asking = pki::localhost().rebuild(|it| it.with_verification(required())).expect("usable");
+    assert_eq!(asking.rebuild(|it| it.with_psk_keys(keys())).err(), refused);
 }
 
 #[test]
 fn where_a_certificate_is_optional_a_key_is_enough() {
     let optional = ClientVerification::Optional(pki::anchors(&pki::ROOT.cert_pem()).into());
-    let server = both().with_verification(optional).expect("a usable configuration");
+    let server =
+        both().rebuild(|it| it.with_verification(optional)).expect("a usable configuration");
     Link::established(&server, &client()).assert_data_flows();
 }
 
 #[test]
 fn a_client_has_a_key_or_a_certificate() {
-    let refused = client().with_identity(&pki::identity(&pki::LOCALHOST)).err();
+    let refused = client().rebuild(|it| it.with_identity(pki::identity(&pki::LOCALHOST))).err();
     assert_eq!(refused, Some(ConfigError::PskWithCertificate));
 }
 
 #[test]
 fn a_session_by_a_key_is_not_resumed() {
-    let client = client().with_resumption(true).expect("a usable configuration");
+    let client = client().rebuild(|it| it.with_resumption(true)).expect("a usable configuration");
     let mut server = Server::new(&both());
     for _ in 0..2 {
         let mut link = Link::between(connect(&client), server.vacated());

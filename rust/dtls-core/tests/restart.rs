@@ -5,10 +5,11 @@ mod support;
 use std::time::Duration;
 
 use dtls_core::{
-    Accepted, Acceptor, ClientConfig, ClientVerification, ConfigError, Count, Datagrams, Ending,
-    Failure, Limits, Reason, ServerConfig, Session, Status,
+    Accepted, ClientVerification, ConfigError, Count, Datagrams, Ending, Failure, Limits, Listener,
+    Reason, ServerConfig, Session, Status,
 };
-use support::link::{End, Link, Server, ToServer, acceptor, address, connect, established};
+use support::link::{End, Link, Server, ToServer, address, connect, established, listener};
+use support::pki::Rebuild as _;
 use support::{clock, pki, records};
 use test_pki::{Profile, Usage};
 
@@ -32,7 +33,7 @@ fn start_again(link: &mut Link<Session, Server>) -> (Session, Vec<u8>) {
     start_again_with(link, &pki::verifying())
 }
 
-fn start_again_with(link: &mut Link<Session, Server>, config: &ClientConfig) -> (Session, Vec<u8>) {
+fn start_again_with(link: &mut Link<Session, Server>, config: &pki::Client) -> (Session, Vec<u8>) {
     let mut client = connect(config);
     let first = hello(&mut client);
     let session = link.server.session();
@@ -46,7 +47,7 @@ fn start_again_with(link: &mut Link<Session, Server>, config: &ClientConfig) -> 
 /// A server that lets in only whom these have signed.
 fn only_for(players: &test_pki::Authority) -> ServerConfig {
     let required = ClientVerification::Required(pki::trust(&players.cert_pem()));
-    pki::localhost().with_verification(required).expect("a usable configuration")
+    pki::localhost().rebuild(|it| it.with_verification(required)).expect("a usable configuration")
 }
 
 /// Goes on with `client` until both are connected.
@@ -79,7 +80,7 @@ fn a_client_that_starts_again_gets_a_cookie_and_then_a_new_connection() {
     let began = clock::now();
     restarts(&mut link, client, &second);
     assert_eq!(Ending::Restarted.to_string(), "the client started again");
-    // What it sends again because no one answered goes to the door.
+    // What it sends again because no one answered goes to the listener.
     link.server.session = None;
     link.run();
     link.assert_connected();
@@ -89,7 +90,7 @@ fn a_client_that_starts_again_gets_a_cookie_and_then_a_new_connection() {
         "one retransmission timeout, up to a quarter shorter: {took} ms"
     );
     link.assert_data_flows();
-    let stats = link.server.acceptor.stats();
+    let stats = link.server.listener.stats();
     assert_eq!((stats[Count::HandshakesCompleted], stats[Count::Connections]), (2, 1));
 }
 
@@ -155,7 +156,7 @@ fn a_client_that_is_refused_when_it_starts_again_ends_nothing() {
     assert!(matches!(client.failure(), Some(Failure::PeerAlert(_))), "{:?}", client.failure());
     assert_eq!(link.server.session().status(), Status::Connected);
     link.assert_data_flows();
-    let stats = link.server.acceptor.stats();
+    let stats = link.server.listener.stats();
     assert_eq!(stats[Reason::ClientCertificateRequired], 1);
 }
 
@@ -209,7 +210,7 @@ fn a_client_that_starts_again_meets_what_the_server_demands_by_now() {
     let players = test_pki::Authority::root("Players");
     let player = players.issue(Profile::new("player-17").usage(Usage::Client));
     let mut link = established();
-    link.server.acceptor.set_config(only_for(&players));
+    link.server.listener.set_config(only_for(&players));
     let (client, second) = start_again_with(&mut link, &pki::showing(&player));
     restarts(&mut link, client, &second);
     link.server.session = None;
@@ -239,7 +240,7 @@ fn the_hellos_of_an_earlier_connection_end_nothing() {
             }
         }
     }
-    let stats = link.server.acceptor.stats();
+    let stats = link.server.listener.stats();
     assert_eq!(stats[Count::HandshakesStarted], 2, "nothing was begun");
     link.assert_data_flows();
 }
@@ -409,16 +410,16 @@ fn a_client_has_no_door() {
 }
 
 /// The session of a client at port `port` that never answers after its cookie.
-fn half_open(acceptor: &mut Acceptor, port: u16) -> Session {
+fn half_open(listener: &mut Listener, port: u16) -> Session {
     let peer = address(&format!("192.0.2.1:{port}"));
     let mut client = connect(&pki::verifying());
     let mut outgoing = Datagrams::new();
     let first = hello(&mut client);
-    let accepted = acceptor.handle_datagram(peer, &first, &mut outgoing, clock::now());
+    let accepted = listener.handle_datagram(peer, &first, &mut outgoing, clock::now());
     assert!(matches!(accepted, Ok(Accepted::CookieSent)));
     let answer: Vec<Vec<u8>> = outgoing.iter().map(<[u8]>::to_vec).collect();
     let second = hello_with_cookie(&mut client, &answer);
-    match acceptor.handle_datagram(peer, &second, &mut outgoing, clock::now()) {
+    match listener.handle_datagram(peer, &second, &mut outgoing, clock::now()) {
         Ok(Accepted::Session(session)) => *session,
         other => panic!("{other:?}"),
     }
@@ -426,9 +427,9 @@ fn half_open(acceptor: &mut Acceptor, port: u16) -> Session {
 
 #[test]
 fn the_oldest_of_too_many_unfinished_handshakes_is_given_up() {
-    let config = pki::localhost().with_max_pending_handshakes(3).expect("a limit");
-    let mut acceptor = acceptor(&config);
-    let mut sessions: Vec<Session> = (1..=5).map(|port| half_open(&mut acceptor, port)).collect();
+    let config = pki::localhost().rebuild(|it| it.with_max_pending_handshakes(3)).expect("a limit");
+    let mut listener = listener(&config);
+    let mut sessions: Vec<Session> = (1..=5).map(|port| half_open(&mut listener, port)).collect();
     for session in &mut sessions {
         session.take();
         session.handle_timeout(clock::now());
@@ -442,11 +443,11 @@ fn the_oldest_of_too_many_unfinished_handshakes_is_given_up() {
 
 #[test]
 fn a_new_configuration_does_not_make_room_for_more() {
-    let config = pki::localhost().with_max_pending_handshakes(3).expect("a limit");
-    let mut acceptor = acceptor(&config);
-    let mut sessions: Vec<Session> = (1..=3).map(|port| half_open(&mut acceptor, port)).collect();
-    acceptor.set_config(config);
-    sessions.push(half_open(&mut acceptor, 4));
+    let config = pki::localhost().rebuild(|it| it.with_max_pending_handshakes(3)).expect("a limit");
+    let mut listener = listener(&config);
+    let mut sessions: Vec<Session> = (1..=3).map(|port| half_open(&mut listener, port)).collect();
+    listener.set_config(config);
+    sessions.push(half_open(&mut listener, 4));
     sessions.iter_mut().for_each(|session| session.handle_timeout(clock::now()));
     let given_up = sessions.iter().filter(|session| session.failure().is_some()).count();
     assert_eq!((given_up, sessions[0].failure()), (1, Some(&Failure::TooManyPending)));
@@ -454,8 +455,8 @@ fn a_new_configuration_does_not_make_room_for_more() {
 
 #[test]
 fn by_default_there_is_room_for_256() {
-    let mut acceptor = acceptor(&pki::localhost());
-    let mut sessions: Vec<Session> = (1..=257).map(|port| half_open(&mut acceptor, port)).collect();
+    let mut listener = listener(&pki::localhost());
+    let mut sessions: Vec<Session> = (1..=257).map(|port| half_open(&mut listener, port)).collect();
     sessions.iter_mut().for_each(|session| session.handle_timeout(clock::now()));
     let given_up: Vec<usize> = sessions
         .iter()
@@ -468,14 +469,14 @@ fn by_default_there_is_room_for_256() {
 
 #[test]
 fn connections_and_sessions_that_are_gone_take_no_place() {
-    let config = pki::localhost().with_max_pending_handshakes(1).expect("a limit");
+    let config = pki::localhost().rebuild(|it| it.with_max_pending_handshakes(1)).expect("a limit");
     let mut link = Link::established(&config, &pki::verifying());
-    drop(half_open(&mut link.server.acceptor, 1));
-    let mut failed = half_open(&mut link.server.acceptor, 2);
+    drop(half_open(&mut link.server.listener, 1));
+    let mut failed = half_open(&mut link.server.listener, 2);
     clock::advance(Duration::from_secs(31));
     failed.handle_timeout(clock::now());
     assert!(matches!(failed.failure(), Some(Failure::TimedOut { .. })));
-    let mut last = half_open(&mut link.server.acceptor, 3);
+    let mut last = half_open(&mut link.server.listener, 3);
     last.handle_timeout(clock::now());
     assert_eq!(last.status(), Status::Handshaking);
     link.server.session().handle_timeout(clock::now());
@@ -484,7 +485,7 @@ fn connections_and_sessions_that_are_gone_take_no_place() {
 
 #[test]
 fn a_server_that_lets_no_one_in_is_refused() {
-    let refused = pki::localhost().with_max_pending_handshakes(0).err();
+    let refused = pki::localhost().rebuild(|it| it.with_max_pending_handshakes(0)).err();
     assert_eq!(refused, Some(ConfigError::NoPendingHandshakes));
 }
 
@@ -507,13 +508,17 @@ fn datagrams_and_patience_are_as_configured() {
         let limits = Limits::default().with_mtu(mtu).expect("within range");
         let limits = limits.with_handshake_timeout(Duration::from_secs(3)).expect("within range");
         let between = pki::ROOT.intermediate("Between").issue(test_pki::Profile::localhost());
-        let config = pki::server(&between).with_limits(limits);
-        let link = Link::established(&config, &pki::verifying().with_limits(limits));
+        let config = pki::server(&between).rebuild(|it| it.with_limits(limits)).expect("usable");
+        let link = Link::established(
+            &config,
+            &pki::verifying().rebuild(|it| it.with_limits(limits)).expect("usable"),
+        );
         let longest = link.sent.iter().map(|(_, _, datagram)| datagram.len()).max();
         assert!(longest.is_some_and(|longest| longest <= usize::try_from(mtu).expect("small")));
         assert_eq!(link.client.max_packet_size(), limits.max_packet_size());
 
-        let mut alone = connect(&pki::verifying().with_limits(limits));
+        let mut alone =
+            connect(&pki::verifying().rebuild(|it| it.with_limits(limits)).expect("usable"));
         clock::advance(Duration::from_millis(2999));
         alone.handle_timeout(clock::now());
         assert_eq!(alone.status(), Status::Handshaking);

@@ -4,24 +4,22 @@ mod support;
 
 use std::time::Duration;
 
-use dtls_core::{
-    ClientConfig, ClientVerification, Failure, PeerName, Reason, ServerConfig, Session, Status,
-    Verification,
-};
+use dtls_core::{ClientVerification, Failure, Reason, ServerConfig, Session, Status, Verification};
 use support::link::{End, Link, Server, ToClient, ToServer, connect};
+use support::pki::Rebuild as _;
 use support::raw::{Progress, Raw};
 use support::{clock, pki, raw, records};
 use test_pki::{Authority, Profile, Usage, Validity};
 
 /// What comes of `client` meeting `server`.
-fn meet(server: Server, client: &ClientConfig) -> Link<Session, Server> {
+fn meet(server: Server, client: &pki::Client) -> Link<Session, Server> {
     let mut link = Link::between(connect(client), server.vacated());
     link.run();
     link
 }
 
 /// A connection of `client` to `server`, and whether it was resumed; each side says the same.
-fn visit(server: Server, client: &ClientConfig) -> (Server, bool) {
+fn visit(server: Server, client: &pki::Client) -> (Server, bool) {
     let mut link = meet(server, client);
     link.assert_connected();
     link.assert_data_flows();
@@ -58,7 +56,7 @@ fn what_someone_else_has_begun_is_not_resumed() {
     let client = pki::verifying();
     let (server, _) = visit(Server::new(&pki::localhost()), &client);
     let own = pki::identity(&pki::ROOT.issue(Profile::new("player-17").usage(Usage::Client)));
-    let as_player = client.clone().with_identity(&own).expect("a usable identity");
+    let as_player = client.clone().rebuild(|it| it.with_identity(own)).expect("a usable identity");
     let (server, resumed) = visit(server, &as_player);
     assert!(!resumed);
     assert!(visit(server, &client).1, "it still has its own");
@@ -93,18 +91,20 @@ fn a_resumed_handshake_shows_no_certificate_and_is_a_round_trip_shorter() {
 
 #[test]
 fn either_side_can_do_without() {
-    let client = pki::verifying().with_resumption(false).expect("a usable configuration");
+    let client =
+        pki::verifying().rebuild(|it| it.with_resumption(false)).expect("a usable configuration");
     let (server, _) = visit(Server::new(&pki::localhost()), &client);
     assert!(!visit(server, &client).1);
 
-    let stubborn = pki::localhost().with_resumption(false).expect("a usable configuration");
+    let stubborn =
+        pki::localhost().rebuild(|it| it.with_resumption(false)).expect("a usable configuration");
     let client = pki::verifying();
     let (server, _) = visit(Server::new(&stubborn), &client);
     assert!(!visit(server, &client).1);
 }
 
 #[test]
-fn a_session_that_ended_without_a_goodbye_is_resumed() {
+fn a_session_that_ended_without_close_notify_is_resumed() {
     let client = pki::verifying();
     let mut link = Link::between(connect(&client), Server::new(&pki::localhost()));
     link.run();
@@ -126,20 +126,24 @@ fn a_session_that_broke_is_not_resumed() {
 }
 
 /// Whether a client that was at `first` is resumed once the server is `second`.
-fn after_setup(first: &ServerConfig, second: &ServerConfig, client: &ClientConfig) -> bool {
+fn after_setup(first: &ServerConfig, second: &ServerConfig, client: &pki::Client) -> bool {
     let (mut server, _) = visit(Server::new(first), client);
-    server.acceptor.set_config(second.clone());
+    server.listener.set_config(second.clone());
     visit(server, client).1
 }
 
 /// A client with a certificate that `players` has issued.
-fn player(players: &Authority) -> ClientConfig {
+fn player(players: &Authority) -> pki::Client {
     let issued = players.issue(Profile::new("player-17").usage(Usage::Client));
-    pki::verifying().with_identity(&pki::identity(&issued)).expect("a usable identity")
+    pki::verifying()
+        .rebuild(|it| it.with_identity(pki::identity(&issued)))
+        .expect("a usable identity")
 }
 
 fn demanding(verification: ClientVerification) -> ServerConfig {
-    pki::localhost().with_verification(verification).expect("a usable configuration")
+    pki::localhost()
+        .rebuild(|it| it.with_verification(verification))
+        .expect("a usable configuration")
 }
 
 #[test]
@@ -159,7 +163,7 @@ fn a_session_without_a_certificate_does_not_get_past_a_server_that_begins_to_ask
     for first in [&pki::localhost(), &optional] {
         let client = pki::verifying();
         let (mut server, _) = visit(Server::new(first), &client);
-        server.acceptor.set_config(required.clone());
+        server.listener.set_config(required.clone());
         let mut link = meet(server, &client);
         assert_eq!(link.server.session().failure(), Some(&Failure::NoClientCertificate));
         assert_eq!(link.client.status(), Status::Failed);
@@ -177,7 +181,7 @@ fn a_session_is_not_resumed_once_its_authority_is_not_trusted() {
         demanding(ClientVerification::Optional(pki::trust(&authority.cert_pem())))
     };
     let (mut server, _) = visit(Server::new(&trusting(&players)), &client);
-    server.acceptor.set_config(trusting(&others));
+    server.listener.set_config(trusting(&others));
     let mut link = meet(server, &client);
     let failure = link.server.session().failure().map(Failure::reason);
     assert_eq!(failure, Some(Reason::CertificateUntrusted));
@@ -189,8 +193,9 @@ fn a_client_certificate_that_expires_ends_resumption() {
     let required = ClientVerification::Required(pki::trust(&players.cert_pem()));
     let soon = Profile::new("player-17").usage(Usage::Client).validity(Validity::Seconds(600));
     let issued = players.issue(soon);
-    let client =
-        pki::verifying().with_identity(&pki::identity(&issued)).expect("a usable identity");
+    let client = pki::verifying()
+        .rebuild(|it| it.with_identity(pki::identity(&issued)))
+        .expect("a usable identity");
     let (server, _) = visit(Server::new(&demanding(required)), &client);
     let (server, resumed) = visit(server, &client);
     assert!(resumed, "as long as it is valid");
@@ -289,15 +294,41 @@ fn a_client_that_verifies_does_not_resume_what_one_that_does_not_has_begun() {
     assert_eq!(link.client.failure().map(Failure::reason), Some(Reason::CertificateUntrusted));
 }
 
+/// A client of one configuration with another server.
+fn to(client: &pki::Client, name: &str) -> pki::Client {
+    pki::Client { server_name: Some(pki::name(name)), ..client.clone() }
+}
+
 #[test]
-fn a_resumed_session_still_has_the_name_it_was_verified_for() {
-    let verification = Verification::ChainAndName(
-        pki::trust(&pki::ROOT.cert_pem()),
-        PeerName::parse("localhost").expect("a name"),
-    );
-    let client = ClientConfig::new(verification, None).expect("a usable configuration");
+fn a_session_is_resumed_under_the_name_it_was_verified_for_and_no_other() {
+    let client = pki::verifying();
     let (server, _) = visit(Server::new(&pki::localhost()), &client);
-    assert!(visit(server, &client).1);
+    let (server, resumed) = visit(server, &to(&client, "127.0.0.1"));
+    assert!(!resumed, "it was verified for another name");
+    let (server, resumed) = visit(server, &client);
+    assert!(resumed);
+    let (server, resumed) = visit(server, &to(&client, "127.0.0.1"));
+    assert!(resumed);
+    let mismatch = meet(server, &to(&client, "elsewhere.example"));
+    assert_eq!(mismatch.client.failure().map(Failure::reason), Some(Reason::HostnameMismatch));
+}
+
+#[test]
+fn one_configuration_keeps_the_sessions_of_32_names() {
+    let verification = Verification::Chain(pki::trust(&pki::ROOT.cert_pem()));
+    let client = pki::Client::new(verification, None).expect("a usable configuration");
+    let mut server = Some(Server::new(&pki::localhost()));
+    let mut resumes = |name: &str| {
+        let (present, resumed) = visit(server.take().expect("a server"), &to(&client, name));
+        server = Some(present);
+        resumed
+    };
+    let names: Vec<_> = (0..33).map(|number| format!("host-{number}.example")).collect();
+    for name in &names {
+        assert!(!resumes(name));
+    }
+    assert!(resumes(&names[32]) && resumes(&names[1]));
+    assert!(!resumes(&names[0]), "the one that was not used for longest is forgotten");
 }
 
 #[test]
@@ -335,7 +366,7 @@ fn a_ticket_may_be_larger_than_a_datagram() {
         profile = profile.dns(format!("player-17-{number}.some-long-name.example"));
     }
     let client = pki::verifying()
-        .with_identity(&pki::identity(&players.issue(profile)))
+        .rebuild(|it| it.with_identity(pki::identity(&players.issue(profile))))
         .expect("a usable identity");
     let required = ClientVerification::Required(pki::trust(&players.cert_pem()));
     let (server, _) = visit(Server::new(&demanding(required)), &client);

@@ -4,8 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use dtls_core::{ClientConfig, Count, Failure, Limits, ServerConfig, Session, Status};
+use dtls_core::{Count, Failure, Limits, ServerConfig, Session, Status};
 use support::link::{Direction, End, Link, Passing, Server, ToClient, ToServer, connect};
+use support::pki::Rebuild as _;
 use support::silence::{FIRST_ANSWER, flights, ms, nobody_answers};
 use support::{clock, pki, records};
 use test_pki::Profile;
@@ -18,7 +19,7 @@ const MOST: usize = 12;
 const USER_CANCELED: u8 = 90;
 
 /// A server whose certificates fill more than one datagram, and its client.
-fn wide() -> (ServerConfig, ClientConfig) {
+fn wide() -> (ServerConfig, pki::Client) {
     let mut profile = Profile::localhost();
     for number in 0..40 {
         profile = profile.dns(format!("server-{number}.some-long-name.example"));
@@ -46,9 +47,9 @@ fn is_about(wait: Duration, scheduled: Duration) -> bool {
 const PATIENT: Duration = Duration::from_secs(31);
 
 /// A client that waits so long for anything at all.
-fn patient() -> ClientConfig {
+fn patient() -> pki::Client {
     let limits = Limits::default().with_handshake_timeout(PATIENT).expect("a possible time");
-    pki::verifying().with_limits(limits)
+    pki::verifying().rebuild(|it| it.with_limits(limits)).expect("usable")
 }
 
 /// The same with a client that has time.
@@ -175,7 +176,9 @@ fn a_client_that_was_answered_once_has_30_s() {
 fn a_time_that_was_chosen_counts_where_it_is_shorter_or_longer_than_usual() {
     for (chosen, silent) in [(1, 1), (9, 9), (11, 10), (30, 10), (31, 31), (300, 300)] {
         let limits = Limits::default().with_handshake_timeout(Duration::from_secs(chosen));
-        let client = pki::verifying().with_limits(limits.expect("a possible time"));
+        let client = pki::verifying()
+            .rebuild(|it| it.with_limits(limits.expect("a possible time")))
+            .expect("usable");
         let mut link = Link::new(&pki::localhost(), &client);
         link.lose(|_, _| true);
         assert_eq!(given_up_after(&mut link), Duration::from_secs(silent), "of {chosen} s");
@@ -429,7 +432,7 @@ fn repetitions(link: &Link<Session, Server>, direction: Direction) -> u64 {
 /// its clock, its timer may have run out.
 #[test]
 fn time_may_pass_at_any_moment_of_any_call() {
-    let client = pki::verifying().with_resumption(false).expect("OpenSSL works");
+    let client = pki::verifying().rebuild(|it| it.with_resumption(false)).expect("OpenSSL works");
     let mut jumps = 0;
     let mut again = [0, 0];
     for step in 0.. {
@@ -466,7 +469,7 @@ fn time_may_pass_at_any_moment_of_any_call() {
 /// looks.
 #[test]
 fn an_answer_shortly_before_the_timer_is_taken() {
-    let client = pki::verifying().with_resumption(false).expect("OpenSSL works");
+    let client = pki::verifying().rebuild(|it| it.with_resumption(false)).expect("OpenSSL works");
     let mut again = 0;
     for left in (14_800..15_800).step_by(20).map(Duration::from_micros) {
         let mut link = Link::new(&pki::localhost(), &client);

@@ -6,11 +6,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use dtls_core::{
-    CertificateProblem, ClientConfig, ClientVerification, ConfigError, Failure, Pins, Reason,
-    RevocationLists, ServerConfig, Session, Status, Trust, Verification,
+    CertificateProblem, ClientVerification, ConfigError, Failure, Pins, Reason, RevocationLists,
+    ServerConfig, Session, Status, Trust, Verification,
 };
 use support::link::{Link, Server, connect};
 use support::lists::{Odd, Oddity, clean, forged, revoking};
+use support::pki::Rebuild as _;
 use support::{clock, pki};
 use test_pki::{Authority, Issued, Profile, Usage, Validity, self_signed};
 
@@ -30,23 +31,22 @@ fn trust(pem: &str, lists: &[String]) -> Trust {
     pki::trust(pem).with_revocation_lists(parsed(lists))
 }
 
-fn client(trust: Trust) -> ClientConfig {
-    ClientConfig::new(Verification::Chain(trust), None).expect("a usable configuration")
+fn client(trust: Trust) -> pki::Client {
+    pki::Client::new(Verification::Chain(trust), None).expect("a usable configuration")
 }
 
 /// A client that trusts the root as far as these lists go, and expects localhost.
-fn looking_at(lists: &[String]) -> ClientConfig {
+fn looking_at(lists: &[String]) -> pki::Client {
     let (name, trust) = (pki::name("localhost"), trust(&pki::ROOT.cert_pem(), lists));
-    ClientConfig::new(Verification::ChainAndName(trust, name.clone()), Some(name))
-        .expect("a usable configuration")
+    pki::Client::new(Verification::ChainAndName(trust), Some(name)).expect("a usable configuration")
 }
 
-fn assert_accepted(issued: &Issued, client: &ClientConfig) {
+fn assert_accepted(issued: &Issued, client: &pki::Client) {
     Link::established(&pki::server(issued), client).assert_data_flows();
 }
 
 /// Why `client` refuses a server with `issued`: what is wrong with which certificate.
-fn refusal(issued: &Issued, client: &ClientConfig) -> (CertificateProblem, String) {
+fn refusal(issued: &Issued, client: &pki::Client) -> (CertificateProblem, String) {
     let mut link = Link::new(&pki::server(issued), client);
     link.run();
     let failure = link.client.failure().expect("it is refused");
@@ -64,7 +64,7 @@ fn refusal(issued: &Issued, client: &ClientConfig) -> (CertificateProblem, Strin
 }
 
 /// The same, when it is the server's own certificate.
-fn problem(issued: &Issued, client: &ClientConfig) -> CertificateProblem {
+fn problem(issued: &Issued, client: &pki::Client) -> CertificateProblem {
     let (problem, subject) = refusal(issued, client);
     assert!(subject.starts_with("localhost"), "{subject}");
     problem
@@ -409,7 +409,9 @@ fn player() -> Issued {
 }
 
 fn demanding(verification: ClientVerification) -> ServerConfig {
-    pki::localhost().with_verification(verification).expect("a usable configuration")
+    pki::localhost()
+        .rebuild(|it| it.with_verification(verification))
+        .expect("a usable configuration")
 }
 
 /// Why a server that demands a certificate, or would like one, refuses the client with `own`.
@@ -477,14 +479,14 @@ fn an_entry_refuses_a_pinned_client() {
 }
 
 /// What comes of `client` meeting `server` again.
-fn meet(server: Server, client: &ClientConfig) -> Link<Session, Server> {
+fn meet(server: Server, client: &pki::Client) -> Link<Session, Server> {
     let mut link = Link::between(connect(client), server.vacated());
     link.run();
     link
 }
 
 /// A connection, and another one that goes on with its session.
-fn resumed(server: &ServerConfig, client: &ClientConfig) -> Server {
+fn resumed(server: &ServerConfig, client: &pki::Client) -> Server {
     let link = Link::established(server, client);
     let mut link = meet(link.server, client);
     link.assert_connected();
@@ -554,18 +556,18 @@ fn a_server_with_other_lists_does_not_resume() {
         };
         let before = clean(&PLAYERS);
         let mut server = resumed(&demanding(&before), &client);
-        server.acceptor.set_config(demanding(&before));
+        server.listener.set_config(demanding(&before));
         let link = meet(server, &client);
         assert!(link.client.is_resumed(), "the same list");
 
         let mut server = link.server;
-        server.acceptor.set_config(demanding(&revoking(&PLAYERS, &other.serial)));
+        server.listener.set_config(demanding(&revoking(&PLAYERS, &other.serial)));
         let mut link = meet(server, &client);
         link.assert_connected();
         assert!(!link.client.is_resumed(), "it is looked up anew");
 
         let mut server = link.server;
-        server.acceptor.set_config(demanding(&revoking(&PLAYERS, &own.serial)));
+        server.listener.set_config(demanding(&revoking(&PLAYERS, &own.serial)));
         let mut link = meet(server, &client);
         let reason = link.server.session().failure().map(Failure::reason);
         assert_eq!(reason, Some(Reason::CertificateRevoked));
@@ -581,7 +583,7 @@ fn a_server_that_begins_to_look_up_does_not_resume() {
     let mut server = resumed(&demanding(ClientVerification::Required(trust.clone())), &client);
     let lists = parsed(&[revoking(&PLAYERS, &own.serial)]);
     let looking_up = ClientVerification::Required(trust.with_revocation_lists(lists));
-    server.acceptor.set_config(demanding(looking_up));
+    server.listener.set_config(demanding(looking_up));
     let mut link = meet(server, &client);
     let reason = link.server.session().failure().map(Failure::reason);
     assert_eq!(reason, Some(Reason::CertificateRevoked));

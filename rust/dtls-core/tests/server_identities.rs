@@ -5,12 +5,13 @@ mod support;
 use std::sync::LazyLock;
 
 use dtls_core::{
-    Alpn, ClientConfig, ClientVerification, ConfigError, Failure, Psk, PskKeys, Reason,
-    ServerConfig, Verification,
+    Alpn, ClientVerification, ConfigError, Failure, Psk, PskKeys, Reason, ServerConfig,
+    Verification,
 };
 use openssl::hash::MessageDigest;
 use openssl::x509::X509;
 use support::link::{Link, Server, connect};
+use support::pki::Rebuild as _;
 use support::raw::{Progress, Raw};
 use support::{pki, raw};
 use test_pki::{Authority, Issued, Key, Profile, Usage};
@@ -31,17 +32,19 @@ fn server() -> ServerConfig {
 }
 
 fn with(server: ServerConfig, name: &str, issued: &Issued) -> ServerConfig {
-    server.with_server_identities([(pki::name(name), pki::identity(issued))]).expect("usable")
+    server
+        .rebuild(|it| it.with_named_identities([(pki::name(name), pki::identity(issued))]))
+        .expect("usable")
 }
 
 /// A client that trusts the root and expects `name`.
-fn expecting(name: &str) -> ClientConfig {
+fn expecting(name: &str) -> pki::Client {
     pki::client(&pki::ROOT.cert_pem(), name)
 }
 
 /// A client that asks for `name` and verifies nothing.
-fn asking(name: &str) -> ClientConfig {
-    ClientConfig::new(Verification::Nothing, Some(pki::name(name))).expect("usable")
+fn asking(name: &str) -> pki::Client {
+    pki::Client::new(Verification::Nothing, Some(pki::name(name))).expect("usable")
 }
 
 #[test]
@@ -176,15 +179,20 @@ fn clients_are_demanded_the_same_whatever_they_ask_for() {
     let player = players.issue(Profile::new("player-17").usage(Usage::Client));
     let stranger = pki::ROOT.issue(Profile::new("player-17").usage(Usage::Client));
     let demanding = [
-        server().with_verification(required()),
-        pki::localhost().with_verification(required()).and_then(|server| {
-            server.with_server_identities([(pki::name("eu.example.com"), pki::identity(&EU))])
+        server().rebuild(|it| it.with_verification(required())),
+        pki::localhost().rebuild(|it| it.with_verification(required())).and_then(|server| {
+            server.rebuild(|it| {
+                it.with_named_identities([(pki::name("eu.example.com"), pki::identity(&EU))])
+            })
         }),
     ];
     for server in demanding.map(|server| server.expect("a usable configuration")) {
         for name in ["localhost", "eu.example.com"] {
-            let with =
-                |issued| expecting(name).with_identity(&pki::identity(issued)).expect("usable");
+            let with = |issued| {
+                expecting(name)
+                    .rebuild(|it| it.with_identity(pki::identity(issued)))
+                    .expect("usable")
+            };
             Link::established(&server, &with(&player)).assert_data_flows();
             for (client, reason) in [
                 (expecting(name), Reason::ClientCertificateRequired),
@@ -204,11 +212,15 @@ fn keys_and_protocols_are_the_same_whatever_is_asked_for() {
     let keys = PskKeys::new();
     keys.set("player-17", &[0x17; 16]).expect("a usable key");
     let protocols = || Alpn::new(["game/2"]).expect("a protocol");
-    let server = server().with_psk(keys).and_then(|it| it.with_alpn(protocols())).expect("usable");
+    let server = server()
+        .rebuild(|it| it.with_psk_keys(keys))
+        .and_then(|it| it.rebuild(|it| it.with_alpn(protocols())))
+        .expect("usable");
     for name in ["localhost", "eu.example.com", "us.example.com"] {
         let psk = Psk::new("player-17", &[0x17; 16]).expect("a usable key");
-        let by_key = ClientConfig::with_psk(psk, Some(pki::name(name))).expect("usable");
-        let by_certificate = expecting(name).with_alpn(protocols()).expect("usable");
+        let by_key = pki::Client::by_psk(psk, Some(pki::name(name))).expect("usable");
+        let by_certificate =
+            expecting(name).rebuild(|it| it.with_alpn(protocols())).expect("usable");
         let mut link = Link::established(&server, &by_key);
         assert_eq!(link.server.session().psk_identity().as_deref(), Some("player-17"));
         assert_eq!(link.server.session().server_name().as_deref(), Some(name));
@@ -237,7 +249,7 @@ fn a_new_certificate_for_a_name_ends_its_sessions() {
     let client = expecting("eu.example.com");
     let mut link = Link::established(&server(), &client);
     let renewed = with(pki::localhost(), "eu.example.com", &issue("eu.example.com"));
-    link.server.acceptor.set_config(with(renewed, "us.example.com", &US));
+    link.server.listener.set_config(with(renewed, "us.example.com", &US));
     let mut link = Link::between(connect(&client), link.server.vacated());
     link.run();
     link.assert_connected();
@@ -248,7 +260,7 @@ fn a_new_certificate_for_a_name_ends_its_sessions() {
 fn a_session_of_a_name_is_not_one_of_a_server_without_it() {
     let client = expecting("eu.example.com");
     let mut link = Link::established(&server(), &client);
-    link.server.acceptor.set_config(pki::localhost());
+    link.server.listener.set_config(pki::localhost());
     let mut link = Link::between(connect(&client), link.server.vacated());
     link.run();
     let failure = link.client.failure().map(Failure::reason);
@@ -259,7 +271,7 @@ fn a_session_of_a_name_is_not_one_of_a_server_without_it() {
 fn what_makes_no_sense_is_refused() {
     let identity = pki::identity(&EU);
     let add = |server: ServerConfig, name| {
-        server.with_server_identities([(pki::name(name), identity.clone())]).err()
+        server.rebuild(|it| it.with_named_identities([(pki::name(name), identity.clone())])).err()
     };
     for address in ["192.0.2.1", "::1"] {
         let refused = Some(ConfigError::IdentityOfAddress(address.to_owned()));
@@ -267,11 +279,16 @@ fn what_makes_no_sense_is_refused() {
     }
     let refused = Some(ConfigError::IdentityTwice("eu.example.com".to_owned()));
     assert_eq!(add(server(), "EU.example.com"), refused);
-    let psk_only = ServerConfig::with_psk_only(PskKeys::new()).expect("usable");
+    let psk_only = pki::server_by_psk(PskKeys::new()).expect("usable");
     assert_eq!(add(psk_only, "eu.example.com"), Some(ConfigError::NoDefaultIdentity));
     // A key that is too weak for the default identity is too weak for a name.
     let weak = pki::self_signed_with(&pki::rsa_key(1024), MessageDigest::sha256());
-    let weak = pki::localhost()
-        .with_server_identities([(pki::name("eu.example.com"), pki::identity(&weak))]);
-    assert!(matches!(weak, Err(ConfigError::Refused(_))));
+    let weak = pki::localhost().rebuild(|it| {
+        it.with_named_identities([(pki::name("eu.example.com"), pki::identity(&weak))])
+    });
+    let Err(ConfigError::NamedIdentity { name, why }) = weak else {
+        panic!("a weak key was accepted");
+    };
+    assert_eq!(name, "eu.example.com");
+    assert!(matches!(*why, ConfigError::Refused(_)), "{why}");
 }

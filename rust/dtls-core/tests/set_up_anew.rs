@@ -8,6 +8,7 @@ use dtls_core::{ClientVerification, Failure, Reason, RevocationLists, Status, Tr
 use support::link::Link;
 use support::lists::{clean, revoking};
 use support::pki;
+use support::pki::Rebuild as _;
 use test_pki::{Authority, Issued, Profile, Usage};
 
 static PLAYERS: LazyLock<Authority> = LazyLock::new(|| Authority::root("Players"));
@@ -27,7 +28,9 @@ fn a_player_who_is_revoked_during_the_handshake_is_not_let_in() {
     let own = player();
     let server = |list: String| {
         let trust = trusting(&list);
-        pki::localhost().with_verification(ClientVerification::Required(trust)).expect("usable")
+        pki::localhost()
+            .rebuild(|it| it.with_verification(ClientVerification::Required(trust)))
+            .expect("usable")
     };
     for delivered in 0.. {
         let mut link = Link::new(&server(clean(&PLAYERS)), &pki::showing(&own));
@@ -38,7 +41,7 @@ fn a_player_who_is_revoked_during_the_handshake_is_not_let_in() {
             assert!(delivered > 4, "there is a client's flight to be looked at");
             break;
         }
-        link.server.acceptor.set_config(server(revoking(&PLAYERS, &own.serial)));
+        link.server.listener.set_config(server(revoking(&PLAYERS, &own.serial)));
         link.run();
         let failure = link.server.session().failure();
         let refused = failure.map(Failure::reason);
@@ -52,14 +55,15 @@ fn a_renewed_certificate_does_not_disturb_a_handshake() {
     let trust = trusting(&clean(&PLAYERS));
     let server = |issued: &Issued| {
         let trust = trust.clone();
-        let config = pki::server(issued).with_verification(ClientVerification::Required(trust));
+        let config = pki::server(issued)
+            .rebuild(|it| it.with_verification(ClientVerification::Required(trust)));
         config.expect("usable")
     };
     let mut link = Link::new(&server(&pki::LOCALHOST), &pki::showing(&player()));
     for _ in 0..3 {
         assert!(link.deliver_one());
     }
-    link.server.acceptor.set_config(server(&pki::ROOT.issue(Profile::localhost())));
+    link.server.listener.set_config(server(&pki::ROOT.issue(Profile::localhost())));
     link.run();
     link.assert_data_flows();
 }

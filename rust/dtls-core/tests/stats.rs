@@ -29,7 +29,7 @@ fn every_datagram_and_every_byte_of_a_connection_is_counted() {
     link.settle();
     let size = |direction| link.sent(direction).iter().map(|it| it.len() as u64).sum::<u64>();
     let count = |direction| link.sent(direction).len() as u64;
-    let (client, server) = (link.client.stats(), link.server.acceptor.stats());
+    let (client, server) = (link.client.stats(), link.server.listener.stats());
     for (stats, outgoing, incoming) in [(client, ToServer, ToClient), (server, ToClient, ToServer)]
     {
         assert_eq!(stats[Count::DatagramsSent], count(outgoing));
@@ -49,26 +49,26 @@ fn every_datagram_and_every_byte_of_a_connection_is_counted() {
 fn what_a_session_has_counted_is_part_of_its_server_s_and_stays_there() {
     let mut link = established();
     link.assert_data_flows();
-    let (session, server) = (link.server.session().stats(), link.server.acceptor.stats());
+    let (session, server) = (link.server.session().stats(), link.server.listener.stats());
     assert_eq!(session[Count::PacketsReceived], 1);
     assert_eq!(server[Count::PacketsReceived], 1);
     assert_eq!((session[Count::Connections], server[Count::Connections]), (1, 1));
     // The first ClientHello and its answer belong to no session, nor does the one that opened it.
     assert_eq!(server[Count::DatagramsReceived], session[Count::DatagramsReceived] + 2);
     link.server.session = None;
-    let left = link.server.acceptor.stats();
+    let left = link.server.listener.stats();
     assert_eq!(left[Count::Connections], 0);
     for count in Count::ALL.iter().filter(|count| **count != Count::Connections) {
         assert_eq!(left[*count], server[*count], "{}", count.name());
     }
-    link.server.acceptor.set_config(pki::localhost());
-    assert_eq!(link.server.acceptor.stats(), left);
+    link.server.listener.set_config(pki::localhost());
+    assert_eq!(link.server.listener.stats(), left);
 }
 
 /// How many connections the client, the server's session and the server count.
 fn connections(link: &Link<Session, Server>) -> [u64; 3] {
     let session = link.server.session.as_ref().map(Session::stats).unwrap_or_default();
-    [link.client.stats(), session, link.server.acceptor.stats()].map(|it| it[Count::Connections])
+    [link.client.stats(), session, link.server.listener.stats()].map(|it| it[Count::Connections])
 }
 
 #[test]
@@ -121,13 +121,13 @@ fn failures_are_counted_by_reason() {
     let mut link = Link::new(&pki::localhost(), &pki::client(&pki::ROOT.cert_pem(), "elsewhere"));
     link.run();
     assert_eq!(link.client.stats()[Reason::HostnameMismatch], 1);
-    assert_eq!(link.server.acceptor.stats()[Reason::PeerAlert], 1);
+    assert_eq!(link.server.listener.stats()[Reason::PeerAlert], 1);
 
     let mut link = Link::new(&pki::localhost(), &pki::verifying());
     link.lose(|direction, datagram| direction == ToServer && datagram.number >= 2);
     link.run();
     assert_eq!(link.client.stats()[Reason::Timeout], 1);
-    let server = link.server.acceptor.stats();
+    let server = link.server.listener.stats();
     assert_eq!((server[Reason::Timeout], failures(&server)), (1, 1));
     assert_eq!(server[Count::HandshakesCompleted], 0);
 }
@@ -189,14 +189,14 @@ fn noise_is_counted() {
 }
 
 #[test]
-fn noise_at_the_door_is_counted() {
+fn what_is_no_client_hello_is_counted() {
     let mut server = Server::new(&pki::localhost());
     let data = records::forge(records::APPLICATION_DATA, 1, 1, &[7; 60]);
     for datagram in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"", &data] {
         server.handle(datagram);
     }
-    assert_eq!(dropped(&server.acceptor.stats()), [2, 0, 0, 0, 1]);
-    assert_eq!(server.acceptor.stats()[Count::HandshakesStarted], 0);
+    assert_eq!(dropped(&server.listener.stats()), [2, 0, 0, 0, 1]);
+    assert_eq!(server.listener.stats()[Count::HandshakesStarted], 0);
 }
 
 #[test]

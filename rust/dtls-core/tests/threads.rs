@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use dtls_core::{
-    Acceptor, Certificates, ClientConfig, Identity, ServerConfig, Session, Status, TrustAnchors,
+    Certificates, ClientConfig, Identity, Listener, ServerConfig, Session, Status, TrustAnchors,
 };
 use support::link::{End, Link, Server, ToClient, ToServer, connect, packets};
 use support::pki;
@@ -16,7 +16,7 @@ const fn is_shared<T: Send + Sync>() {}
 
 const _: () = {
     is_send::<Session>();
-    is_send::<Acceptor>();
+    is_send::<Listener>();
     is_shared::<ServerConfig>();
     is_shared::<ClientConfig>();
     is_shared::<Certificates>();
@@ -154,7 +154,7 @@ fn configurations_are_made_and_dropped_everywhere() {
             scope.spawn(|| {
                 for _ in 0..5 {
                     let mut link = Link::new(&pki::localhost(), &pki::verifying());
-                    link.server.acceptor.set_config(pki::localhost());
+                    link.server.listener.set_config(pki::localhost());
                     link.run();
                     link.assert_connected();
                     assert!(link.sent(ToServer).len() >= 3);
@@ -166,7 +166,7 @@ fn configurations_are_made_and_dropped_everywhere() {
 }
 
 #[test]
-fn a_session_outlives_its_configuration_and_its_acceptor() {
+fn a_session_outlives_its_configuration_and_its_listener() {
     let (client, session) = {
         let link = Link::established(&pki::localhost(), &pki::verifying());
         let Link { client, server, .. } = link;

@@ -4,10 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use dtls_core::{
-    ClientConfig, ClientVerification, Failure, Reason, ServerConfig, Session, SharedTicketKeys,
-};
+use dtls_core::{ClientVerification, Failure, Reason, ServerConfig, Session, SharedTicketKeys};
 use support::link::{End, Link, Server, ToClient, connect};
+use support::pki::Rebuild as _;
 use support::{clock, pki, records};
 use test_pki::{Authority, Profile, Usage};
 
@@ -20,7 +19,7 @@ fn keys(seeds: &[u64]) -> SharedTicketKeys {
 
 /// A server process of its own.
 fn server(config: &ServerConfig, seeds: &[u64]) -> Server {
-    Server::new(&config.clone().with_ticket_keys(keys(seeds)).expect("usable"))
+    Server::new(&config.clone().rebuild(|it| it.with_ticket_keys(keys(seeds))).expect("usable"))
 }
 
 fn localhost(seeds: &[u64]) -> Server {
@@ -28,7 +27,7 @@ fn localhost(seeds: &[u64]) -> Server {
 }
 
 /// What comes of `client` meeting `server`, and whether it was given a ticket.
-fn meet(server: Server, client: &ClientConfig) -> (Link<Session, Server>, bool) {
+fn meet(server: Server, client: &pki::Client) -> (Link<Session, Server>, bool) {
     let mut link = Link::between(connect(client), server.vacated());
     link.run();
     let records: Vec<_> = link.sent(ToClient).into_iter().flat_map(records::split).collect();
@@ -37,7 +36,7 @@ fn meet(server: Server, client: &ClientConfig) -> (Link<Session, Server>, bool) 
 }
 
 /// The same when it has to work; whether it was resumed comes first.
-fn visit(server: Server, client: &ClientConfig) -> (bool, bool, Server) {
+fn visit(server: Server, client: &pki::Client) -> (bool, bool, Server) {
     let (mut link, ticket) = meet(server, client);
     link.assert_connected();
     link.assert_data_flows();
@@ -98,7 +97,7 @@ fn the_name_of_a_key_is_not_the_key() {
     for at in [16, 47, 48, 79] {
         key[at] ^= 1;
         let keys = SharedTicketKeys::new(&[&key]).expect("usable keys");
-        let other = pki::localhost().with_ticket_keys(keys).expect("usable");
+        let other = pki::localhost().rebuild(|it| it.with_ticket_keys(keys)).expect("usable");
         let client = pki::verifying();
         visit(localhost(&[1]), &client);
         assert!(!visit(Server::new(&other), &client).0, "byte {at}");
@@ -117,7 +116,7 @@ fn the_keys_alone_are_not_enough() {
     // Another demand.
     let players = Authority::root("Players");
     let required = ClientVerification::Required(pki::anchors(&players.cert_pem()).into());
-    let demanding = pki::localhost().with_verification(required).expect("usable");
+    let demanding = pki::localhost().rebuild(|it| it.with_verification(required)).expect("usable");
     let client = pki::verifying();
     visit(localhost(&[1]), &client);
     let (mut link, _) = meet(server(&demanding, &[1]), &client);
@@ -128,9 +127,10 @@ fn the_keys_alone_are_not_enough() {
 fn a_client_with_a_certificate_is_resumed_by_the_other_server() {
     let players = Authority::root("Players");
     let issued = players.issue(Profile::new("player-17").usage(Usage::Client));
-    let client = pki::verifying().with_identity(&pki::identity(&issued)).expect("usable");
+    let client =
+        pki::verifying().rebuild(|it| it.with_identity(pki::identity(&issued))).expect("usable");
     let required = ClientVerification::Required(pki::anchors(&players.cert_pem()).into());
-    let demanding = pki::localhost().with_verification(required).expect("usable");
+    let demanding = pki::localhost().rebuild(|it| it.with_verification(required)).expect("usable");
     visit(server(&demanding, &[1]), &client);
     assert!(visit(server(&demanding, &[1]), &client).0);
     // Who has not shown one is not.
@@ -156,8 +156,9 @@ fn they_do_not_change_by_themselves_and_sessions_grow_old_all_the_same() {
 fn new_keys_can_be_given_to_a_server_that_runs() {
     let client = pki::verifying();
     let (_, _, mut server) = visit(localhost(&[1]), &client);
-    let rotated = pki::localhost().with_ticket_keys(keys(&[2, 1])).expect("usable");
-    server.acceptor.set_config(rotated);
+    let rotated =
+        pki::localhost().rebuild(|it| it.with_ticket_keys(keys(&[2, 1]))).expect("usable");
+    server.listener.set_config(rotated);
     let (resumed, ticket, _) = visit(server, &client);
     assert!(resumed && ticket);
 }
@@ -166,17 +167,19 @@ fn new_keys_can_be_given_to_a_server_that_runs() {
 fn what_the_same_server_has_sealed_with_keys_of_its_own_is_not_opened() {
     let client = pki::verifying();
     let (_, _, mut server) = visit(Server::new(&pki::localhost()), &client);
-    server.acceptor.set_config(pki::localhost().with_ticket_keys(keys(&[1])).expect("usable"));
+    server.listener.set_config(
+        pki::localhost().rebuild(|it| it.with_ticket_keys(keys(&[1]))).expect("usable"),
+    );
     let (resumed, _, mut server) = visit(server, &client);
     assert!(!resumed);
     // And the other way round.
-    server.acceptor.set_config(pki::localhost());
+    server.listener.set_config(pki::localhost());
     assert!(!visit(server, &client).0);
 }
 
 #[test]
 fn without_resumption_there_are_no_tickets() {
-    let without = pki::localhost().with_resumption(false).expect("usable");
+    let without = pki::localhost().rebuild(|it| it.with_resumption(false)).expect("usable");
     let client = pki::verifying();
     let (_, ticket, server) = visit(server(&without, &[1]), &client);
     assert!(!ticket);

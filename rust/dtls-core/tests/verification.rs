@@ -4,7 +4,9 @@ mod support;
 
 use std::net::Ipv4Addr;
 
-use dtls_core::{CertificateProblem, ClientConfig, Failure, PeerName, Role, Status, Verification};
+use dtls_core::{
+    CertificateProblem, ConnectError, Failure, PeerName, Role, Session, Status, Verification,
+};
 use support::link::Link;
 use support::{clock, pki};
 use test_pki::{
@@ -18,7 +20,7 @@ const CERTIFICATE_UNKNOWN: u8 = 46;
 const UNKNOWN_CA: u8 = 48;
 
 /// Why `client` refuses a server with `issued`, having told it by `alert`.
-fn refusal(issued: &Issued, client: &ClientConfig, alert: u8) -> Failure {
+fn refusal(issued: &Issued, client: &pki::Client, alert: u8) -> Failure {
     let mut link = Link::new(&pki::server(issued), client);
     link.run();
     assert_eq!(link.client.status(), Status::Failed, "the client");
@@ -30,7 +32,7 @@ fn refusal(issued: &Issued, client: &ClientConfig, alert: u8) -> Failure {
 }
 
 /// The same, when the certificate itself is at fault.
-fn problem(issued: &Issued, client: &ClientConfig, alert: u8) -> CertificateProblem {
+fn problem(issued: &Issued, client: &pki::Client, alert: u8) -> CertificateProblem {
     match refusal(issued, client, alert) {
         Failure::Certificate { problem, .. } => problem,
         other => panic!("another failure: {other:?}"),
@@ -46,18 +48,18 @@ fn mismatch(issued: &Issued, wanted: &str) -> (String, String) {
     }
 }
 
-fn assert_accepted(issued: &Issued, client: &ClientConfig) {
+fn assert_accepted(issued: &Issued, client: &pki::Client) {
     Link::established(&pki::server(issued), client).assert_data_flows();
 }
 
 /// A client that trusts [`pki::ROOT`] and expects `wanted`.
-fn expecting(wanted: &str) -> ClientConfig {
+fn expecting(wanted: &str) -> pki::Client {
     pki::client(&pki::ROOT.cert_pem(), wanted)
 }
 
 /// A client that trusts the certificates of `pem` and does not look at the name.
-fn chain_only(pem: &str) -> ClientConfig {
-    ClientConfig::new(Verification::Chain(pki::trust(pem)), None).expect("a configuration")
+fn chain_only(pem: &str) -> pki::Client {
+    pki::Client::new(Verification::Chain(pki::trust(pem)), None).expect("a configuration")
 }
 
 fn pair(wanted: &str, presented: &str) -> (String, String) {
@@ -484,7 +486,7 @@ fn nothing_is_verified_when_nothing_is_asked_for() {
     for issued in [untrusted, expired, client_only] {
         assert_accepted(&issued, &pki::trusting_everyone());
         let named = PeerName::parse("localhost").ok();
-        let named = ClientConfig::new(Verification::Nothing, named).expect("a configuration");
+        let named = pki::Client::new(Verification::Nothing, named).expect("a configuration");
         assert_accepted(&issued, &named);
     }
 }
@@ -498,4 +500,11 @@ fn one_configuration_serves_many_handshakes_of_different_outcome() {
         let failure = refusal(&wrong, &client, BAD_CERTIFICATE);
         assert!(matches!(failure, Failure::HostnameMismatch { .. }), "{failure:?}");
     }
+}
+
+#[test]
+fn a_client_that_verifies_a_name_does_not_begin_without_one() {
+    let client = pki::verifying();
+    let refused = Session::connect(&client.config, None, clock::now()).err();
+    assert_eq!(refused, Some(ConnectError::NoServerName));
 }

@@ -1,6 +1,7 @@
 //! `DTLSCrypto`.
 
-use dtls_core::{Authority, Certificates, Days, IssueError, PublicKey, SigningKey, Subject};
+use dtls_core::Certificates;
+use dtls_issuer::{Authority, Days, IssueError, PublicKey, SigningKey, Subject};
 use godot::builtin::{Array, GString, PackedStringArray};
 use godot::classes::{CryptoKey, X509Certificate};
 use godot::global::Error;
@@ -182,7 +183,10 @@ impl DtlsCrypto {
     /// colons between them.
     #[func]
     fn fingerprint(certificate: Option<Gd<X509Certificate>>) -> GString {
-        let make = || Ok(GString::from(&dtls_core::fingerprint(&first_of(certificate)?)?));
+        let make = || {
+            let digest = first_of(certificate)?.fingerprint().map_err(CredentialError::from)?;
+            Ok(GString::from(&digest))
+        };
         or_report("fingerprint", make()).unwrap_or_default()
     }
 
@@ -190,7 +194,10 @@ impl DtlsCrypto {
     /// Unlike [method fingerprint] it stays the same when the certificate is renewed for the same key.
     #[func]
     fn spki_pin(certificate: Option<Gd<X509Certificate>>) -> GString {
-        let make = || Ok(GString::from(&dtls_core::spki_pin(&first_of(certificate)?)?));
+        let make = || {
+            let digest = first_of(certificate)?.spki_pin().map_err(CredentialError::from)?;
+            Ok(GString::from(&digest))
+        };
         or_report("spki_pin", make()).unwrap_or_default()
     }
 }
@@ -206,7 +213,7 @@ class_enum! {
 }
 
 class_enum! {
-    /// What keys can be made: the core's kinds, in its order.
+    /// What keys can be made: the kinds of `dtls-issuer`, in its order.
     KeyKind of DtlsCrypto::class_id() => {
         /// An ECDSA key on P-256, which is small and fast.
         KEY_P256 => P256 = 0,
@@ -222,7 +229,7 @@ class_enum! {
     }
 }
 
-impl From<KeyKind> for dtls_core::KeyKind {
+impl From<KeyKind> for dtls_issuer::KeyKind {
     fn from(kind: KeyKind) -> Self {
         match kind {
             KeyKind::P256 => Self::P256,
@@ -293,13 +300,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_key_of_the_core_has_its_constant() {
-        let kinds: Vec<dtls_core::KeyKind> =
+    fn every_kind_of_key_of_the_issuer_has_its_constant() {
+        let kinds: Vec<dtls_issuer::KeyKind> =
             KeyKind::ALL.iter().map(|(_, kind)| (*kind).into()).collect();
-        assert_eq!(kinds, dtls_core::KeyKind::ALL);
+        assert_eq!(kinds, dtls_issuer::KeyKind::ALL);
         for (name, kind) in KeyKind::ALL {
-            let of_core = dtls_core::KeyKind::from(*kind).name().replace("P-", "P");
-            assert_eq!(*name, format!("KEY_{}", of_core.replace('-', "_")));
+            let of_issuer = dtls_issuer::KeyKind::from(*kind).name().replace("P-", "P");
+            assert_eq!(*name, format!("KEY_{}", of_issuer.replace('-', "_")));
         }
     }
 }

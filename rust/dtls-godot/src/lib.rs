@@ -3,9 +3,9 @@
 //! Thin on purpose: a method here converts, delegates and converts. `dtls-core` decides about DTLS; what is
 //! known here is the engine: its sockets, its resources, its console.
 //!
-//! From the top down: the classes (`server`, `peer`, `crypto`, `options`), what configurations are made from
-//! (`configuration`), what gdext calls private (`gdext_private`), the engine (`engine`). `configuration` reads
-//! the `options`, and nothing refers to what is above it.
+//! From the top down: the classes (`server`, `peer`, `crypto`), what configurations are made from
+//! (`configuration`), the class that it reads (`options`), what gdext calls private (`gdext_private`), the engine
+//! (`engine`). Nothing refers to what is above it.
 
 mod configuration;
 mod crypto;
@@ -46,7 +46,7 @@ unsafe impl ExtensionLibrary for Addon {
             server::methods::register();
             settings::register();
             logging::start();
-            if !dtls_core::use_mimalloc() {
+            if !openssl_mimalloc::use_mimalloc() {
                 log::warn!("OpenSSL was started too early; it takes more memory than it has to.");
             }
         }

@@ -176,8 +176,8 @@ impl PacketPeerDtls {
         let method = format!("{}.connect_with_options", Self::class_id());
         handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
             peer.connect(&method, packet_peer, || {
-                let parts = of_options::client(&hostname.to_string(), options)?;
-                client_config(&parts)
+                let (parts, name) = of_options::client(&hostname.to_string(), options)?;
+                client_config(&parts, name)
             })
         })
     }

@@ -5,7 +5,7 @@
 mod handle;
 pub(crate) mod methods;
 
-use dtls_core::{Acceptor, PskKeys, ServerConfig};
+use dtls_core::{Listener, PskKeys, ServerConfig};
 use godot::builtin::{GString, PackedByteArray};
 use godot::classes::{CryptoKey, PacketPeerUdp, TlsOptions, X509Certificate};
 use godot::global::Error;
@@ -146,15 +146,15 @@ impl DtlsServer {
     /// certificates of its clients. The next [method setup] forgets the key.
     #[func(gd_self)]
     fn set_psk(this: Gd<Self>, identity: GString, key: PackedByteArray) -> Error {
-        Self::change(this, "set_psk", |acceptor| {
+        Self::change(this, "set_psk", |listener| {
             let (identity, key) = (identity.to_string(), key.as_slice());
-            if let Some(keys) = acceptor.config().psk_keys() {
+            if let Some(keys) = listener.config().psk_keys() {
                 return Ok(keys.set(&identity, key)?);
             }
             let keys = PskKeys::new();
             keys.set(&identity, key)?;
-            let config = acceptor.config().clone().with_psk(keys)?;
-            acceptor.set_config(config);
+            let config = listener.config().to_builder().with_psk_keys(keys).build()?;
+            listener.set_config(config);
             Ok(())
         })
     }
@@ -164,8 +164,8 @@ impl DtlsServer {
     #[func]
     fn remove_psk(&self, identity: GString) -> bool {
         self.handle.with(|server| {
-            let acceptor = server.acceptor.as_ref();
-            let keys = acceptor.and_then(|acceptor| acceptor.config().psk_keys());
+            let listener = server.listener.as_ref();
+            let keys = listener.and_then(|listener| listener.config().psk_keys());
             keys.is_some_and(|keys| keys.remove(&identity.to_string()))
         })
     }
@@ -204,11 +204,11 @@ impl DtlsServer {
     fn change(
         this: Gd<Self>,
         method: &str,
-        change: impl FnOnce(&mut Acceptor) -> Result<(), CredentialError>,
+        change: impl FnOnce(&mut Listener) -> Result<(), CredentialError>,
     ) -> Error {
         let server = handles::handle_of(&this);
-        let result = server.with(|server| match &mut server.acceptor {
-            Some(acceptor) => change(acceptor),
+        let result = server.with(|server| match &mut server.listener {
+            Some(listener) => change(listener),
             None => Err(CredentialError::NotSetUp),
         });
         server.settle(method, result)

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use dtls_core::{
-    Alpn, Certificates, CipherSuites, ClientConfig, ClientVerification, Failure, Identity, Limits,
-    PeerName, Pins, Reason, RevocationLists, ServerConfig, Trust, TrustAnchors, Verification,
+    Alpn, Certificates, CipherSuites, ClientVerification, Failure, Identity, Limits, PeerName,
+    Pins, Reason, RevocationLists, ServerConfig, Trust, TrustAnchors, Verification,
 };
 use openssl::base64;
 
 use crate::input::Input;
-use crate::pki::Pki;
+use crate::pki::{Client, Pki};
 use crate::world::World;
 
 /// Certificates, keys, bundles, pins, revocation lists, names, cipher suites, protocols and limits.
@@ -52,9 +52,8 @@ fn certificates(text: &[u8]) {
     assert!(twice.len() <= parsed.len() && twice.starts_like(&parsed), "the same twice");
 
     // Trusting it may fail, and so may the handshake with a server that shows it; both say why.
-    let name = PeerName::parse("localhost").expect("a name");
     if let Ok(anchors) = TrustAnchors::new(&parsed) {
-        serve(&pki.key_pem, &parsed, &Verification::ChainAndName(anchors.clone().into(), name));
+        serve(&pki.key_pem, &parsed, &Verification::ChainAndName(anchors.clone().into()));
         show(&pki.key_pem, &parsed, anchors);
     }
     serve(&pki.key_pem, &parsed, &Verification::Nothing);
@@ -68,13 +67,14 @@ fn key(text: &[u8]) {
 
 /// A server with this key and these certificates, if there is such a thing, and one client.
 fn serve(key: &[u8], certificates: &Certificates, verification: &Verification) {
-    let server = Identity::new(key, certificates.clone()).and_then(|it| ServerConfig::new(&it));
+    let server = Identity::new(key, certificates.clone())
+        .and_then(|it| ServerConfig::builder().with_identity(it).build());
     let server = match server {
         Ok(server) => server,
         Err(error) => return check_text(&error.to_string()),
     };
     let name = PeerName::parse("localhost").ok();
-    let client = ClientConfig::new(verification.clone(), name).expect("a usable configuration");
+    let client = Client::new(verification.clone(), name).expect("a usable configuration");
     let mut world = World::new(server, &client);
     world.run();
     if world.are_connected() {
@@ -91,9 +91,9 @@ fn serve(key: &[u8], certificates: &Certificates, verification: &Verification) {
 fn show(key: &[u8], certificates: &Certificates, anchors: TrustAnchors) {
     let pki = Pki::get();
     let client = Identity::new(key, certificates.clone())
-        .and_then(|identity| pki.trusting.clone().with_identity(&identity))
-        .and_then(|client| client.with_resumption(false));
-    let server = pki.server.clone().with_verification(ClientVerification::Required(anchors.into()));
+        .and_then(|own| pki.trusting.rebuild(|it| it.with_identity(own).with_resumption(false)));
+    let required = ClientVerification::Required(anchors.into());
+    let server = pki.server.to_builder().with_verification(required).build();
     let server = server.expect("anchors that were accepted");
     match client {
         Ok(client) => World::new(server, &client).run(),
@@ -104,7 +104,7 @@ fn show(key: &[u8], certificates: &Certificates, anchors: TrustAnchors) {
 fn bundle(text: &str) {
     match TrustAnchors::from_bundle(text) {
         Ok((anchors, _unreadable)) => {
-            let client = ClientConfig::new(Verification::Chain(anchors.into()), None);
+            let client = Client::new(Verification::Chain(anchors.into()), None);
             client.expect("anchors that were accepted");
         }
         Err(error) => check_text(&error.to_string()),
@@ -119,7 +119,7 @@ fn pins(text: &str) {
         Err(error) => return check_text(&error.to_string()),
     };
     let pki = Pki::get();
-    let client = ClientConfig::new(Verification::Chain(Trust::pinned(pins)), None);
+    let client = Client::new(Verification::Chain(Trust::pinned(pins)), None);
     let mut world = World::new(pki.server.clone(), &client.expect("pins that were accepted"));
     world.run();
     match world.client.failure() {
@@ -150,7 +150,7 @@ fn revocation_lists(text: &[u8]) -> bool {
     let pki = Pki::get();
     let anchors = TrustAnchors::new(&Certificates::parse(&pki.chain_pem).expect("certificates"));
     let trust = Trust::from(anchors.expect("usable trust anchors")).with_revocation_lists(lists);
-    let client = ClientConfig::new(Verification::Chain(trust), None);
+    let client = Client::new(Verification::Chain(trust), None);
     let mut world = World::new(pki.server.clone(), &client.expect("lists that were accepted"));
     world.run();
     if let Some(failure) = world.client.failure() {
@@ -168,8 +168,8 @@ fn name(text: &str) {
             let pki = Pki::get();
             let root = Certificates::parse(&pki.chain_pem).expect("certificates");
             let anchors = TrustAnchors::new(&root).expect("usable trust anchors");
-            let verification = Verification::ChainAndName(anchors.into(), name.clone());
-            let client = ClientConfig::new(verification, Some(name.clone()));
+            let verification = Verification::ChainAndName(anchors.into());
+            let client = Client::new(verification, Some(name.clone()));
             let mut world = World::new(pki.server.clone(), &client.expect("a name was accepted"));
             world.run();
             let expected = ["localhost", "127.0.0.1"].contains(&name.to_string().as_str());
@@ -186,9 +186,9 @@ fn suites(list: &str) {
         Err(error) => return check_text(&error.to_string()),
     };
     let pki = Pki::get();
-    let server = pki.server.clone().with_cipher_suites(suites.clone());
-    let client = pki.client.clone().with_cipher_suites(suites);
-    match (server, client.and_then(|client| client.with_resumption(false))) {
+    let server = pki.server.to_builder().with_cipher_suites(suites.clone()).build();
+    let client = pki.client.rebuild(|it| it.with_cipher_suites(suites).with_resumption(false));
+    match (server, client) {
         (Ok(server), Ok(client)) => {
             let mut world = World::new(server, &client);
             world.run();
@@ -207,8 +207,8 @@ fn protocols(text: &str) {
     match (Alpn::new(text.lines()), Alpn::new([last])) {
         (Ok(all), Ok(last_alone)) => {
             let pki = Pki::get();
-            let server = pki.server.clone().with_alpn(all).expect("OpenSSL works");
-            let client = pki.client.clone().with_alpn(last_alone).expect("OpenSSL works");
+            let server = pki.server.to_builder().with_alpn(all).build().expect("OpenSSL works");
+            let client = pki.client.rebuild(|it| it.with_alpn(last_alone)).expect("OpenSSL works");
             let mut world = World::new(server, &client);
             world.run();
             assert_eq!(world.client.alpn_protocol().as_deref(), Some(last));
@@ -232,12 +232,12 @@ fn limits(bytes: &[u8]) {
         .and_then(|limits| limits.with_handshake_timeout(timeout))
         .and_then(|limits| limits.with_idle_timeout((!idle.is_zero()).then_some(idle)));
     let pki = Pki::get();
-    let server = pki.server.clone().with_max_pending_handshakes(pending);
-    match (limits, server) {
-        (Ok(limits), Ok(server)) => {
-            let client = pki.client.clone().with_resumption(false).expect("OpenSSL works");
-            let client = client.with_limits(limits);
-            let mut world = World::new(server.with_limits(limits), &client);
+    let server = pki.server.to_builder().with_max_pending_handshakes(pending);
+    match (limits, server.clone().build()) {
+        (Ok(limits), Ok(_)) => {
+            let server = server.with_limits(limits).build().expect("limits that can be set");
+            let client = pki.client.rebuild(|it| it.with_resumption(false).with_limits(limits));
+            let mut world = World::new(server, &client.expect("limits that can be set"));
             world.run();
             assert!(world.are_connected(), "limits that were accepted do not work: {limits:?}");
             world.check_that_packets_pass();

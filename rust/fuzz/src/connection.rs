@@ -103,9 +103,11 @@ fn begin(choice: u8) -> World {
         (false, false) => (&pki.server, &pki.client),
     };
     // Not the session that an earlier run has kept.
-    let client = client.clone().with_resumption(choice & RESUMED != 0);
-    let client = client.expect("OpenSSL works").with_limits(limits);
-    let mut world = World::new(server.clone().with_limits(limits), &client);
+    let resumption = choice & RESUMED != 0;
+    let client = client.rebuild(|it| it.with_resumption(resumption).with_limits(limits));
+    let client = client.expect("OpenSSL works");
+    let server = server.to_builder().with_limits(limits).build().expect("OpenSSL works");
+    let mut world = World::new(server, &client);
     if choice & RESUMED != 0 {
         world.run();
         world.start_over(&client);

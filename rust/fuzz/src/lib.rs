@@ -15,8 +15,8 @@ mod chance;
 mod clock;
 mod config;
 mod connection;
-mod door;
 mod input;
+mod listener;
 mod pki;
 mod records;
 mod script;
@@ -24,14 +24,18 @@ mod world;
 
 pub use config::config;
 pub use connection::{established, handshake};
-pub use door::door;
+pub use listener::listener;
 
 /// What takes an input, and panics when something happens that must not.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its program and of its directory in `corpus/`.
-pub const TARGETS: [(&str, Target); 4] =
-    [("config", config), ("door", door), ("established", established), ("handshake", handshake)];
+pub const TARGETS: [(&str, Target); 4] = [
+    ("config", config),
+    ("established", established),
+    ("handshake", handshake),
+    ("listener", listener),
+];
 
 /// What a run starts with.
 fn begin() {

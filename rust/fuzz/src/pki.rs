@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use dtls_core::{
-    Certificates, ClientConfig, ClientVerification, Identity, PeerName, Psk, PskKeys, ServerConfig,
-    TrustAnchors, Verification,
+    Certificates, ClientConfig, ClientConfigBuilder, ClientVerification, ConfigError, Identity,
+    PeerName, Psk, PskKeys, ServerConfig, TrustAnchors, Verification,
 };
 use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
@@ -23,6 +23,33 @@ use crate::chance;
 
 const PSK: [u8; 16] = [7; 16];
 
+/// A client's configuration, and the name of the server that it connects to.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) config: ClientConfig,
+    pub(crate) server_name: Option<PeerName>,
+}
+
+impl Client {
+    /// One that verifies its server so.
+    pub(crate) fn new(
+        verification: Verification,
+        server_name: Option<PeerName>,
+    ) -> Result<Self, ConfigError> {
+        let config = ClientConfig::with_verification(verification).build()?;
+        Ok(Self { config, server_name })
+    }
+
+    /// The same with something changed.
+    pub(crate) fn rebuild(
+        &self,
+        change: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder,
+    ) -> Result<Self, ConfigError> {
+        let config = change(self.config.to_builder()).build()?;
+        Ok(Self { config, server_name: self.server_name.clone() })
+    }
+}
+
 /// What the server of every run has, and its clients trust.
 pub(crate) struct Pki {
     pub(crate) key_pem: Vec<u8>,
@@ -36,15 +63,15 @@ pub(crate) struct Pki {
     /// The same, letting in only who has a certificate.
     pub(crate) asking: ServerConfig,
     /// Verifies the chain and the name.
-    pub(crate) client: ClientConfig,
+    pub(crate) client: Client,
     /// The same with a certificate of its own.
-    pub(crate) identified: ClientConfig,
+    pub(crate) identified: Client,
     /// Takes whatever answers.
-    pub(crate) trusting: ClientConfig,
+    pub(crate) trusting: Client,
     /// The server, which has a key for one client too.
     pub(crate) keyed: ServerConfig,
     /// That client.
-    pub(crate) with_key: ClientConfig,
+    pub(crate) with_key: Client,
 }
 
 impl Pki {
@@ -73,18 +100,21 @@ fn make() -> Result<Pki, ErrorStack> {
     let anchors = certificates(&root.to_pem()?);
     let anchors = TrustAnchors::new(&anchors).expect("a root can be trusted");
     let identity = Identity::new(&key_pem, certificates(&chain_pem)).expect("a pair");
-    let server = ServerConfig::new(&identity).expect("a usable identity");
-    let asking =
-        server.clone().with_verification(ClientVerification::Required(anchors.clone().into()));
+    let server = ServerConfig::builder().with_identity(identity);
+    let required = ClientVerification::Required(anchors.clone().into());
+    let asking = server.clone().with_verification(required).build();
+    let verifying = ClientConfig::with_verification(Verification::ChainAndName(anchors.into()));
     let name = PeerName::parse("localhost").expect("a name");
-    let verification = Verification::ChainAndName(anchors.into(), name.clone());
-    let client = ClientConfig::new(verification, Some(name)).expect("a usable configuration");
+    let client = |config: ClientConfigBuilder, server_name: Option<&PeerName>| Client {
+        config: config.build().expect("a usable configuration"),
+        server_name: server_name.cloned(),
+    };
     let player = certificates(&player.to_pem()?);
     let player = Identity::new(&player_key.private_key_to_pem_pkcs8()?, player).expect("a pair");
-    let identified = client.clone().with_identity(&player);
+    let identified = verifying.clone().with_identity(player);
     let keys = PskKeys::new();
     keys.set("player", &PSK).expect("a usable key");
-    let keyed = server.clone().with_psk(keys).expect("a usable configuration");
+    let keyed = server.clone().with_psk_keys(keys).build();
     let psk = Psk::new("player", &PSK).expect("a usable key");
     Ok(Pki {
         key_der: key.private_key_to_pkcs8()?,
@@ -92,13 +122,13 @@ fn make() -> Result<Pki, ErrorStack> {
         certificate_der: own.to_der()?,
         chain_pem,
         list_der: revocation_list(&between, &between_key)?.to_der()?,
-        server,
+        server: server.build().expect("a usable identity"),
         asking: asking.expect("a usable configuration"),
-        client,
-        identified: identified.expect("a usable identity"),
-        trusting: ClientConfig::new(Verification::Nothing, None).expect("a usable configuration"),
-        keyed,
-        with_key: ClientConfig::with_psk(psk, None).expect("a usable configuration"),
+        client: client(verifying, Some(&name)),
+        identified: client(identified, Some(&name)),
+        trusting: client(ClientConfig::with_verification(Verification::Nothing), None),
+        keyed: keyed.expect("a usable configuration"),
+        with_key: client(ClientConfig::with_psk(psk), None),
     })
 }
 

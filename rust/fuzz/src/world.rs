@@ -4,10 +4,10 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use dtls_core::{
-    Accepted, Acceptor, ClientConfig, Count, Datagrams, Ending, Failure, ServerConfig, Session,
-    Status,
+    Accepted, Count, Datagrams, Ending, Failure, Listener, ServerConfig, Session, Status,
 };
 
+use crate::pki::Client;
 use crate::{clock, records};
 
 /// Which way something goes.
@@ -39,13 +39,13 @@ pub(crate) struct Way {
     genuine: HashSet<Vec<u8>>,
     /// The packets of the application.
     said: Vec<Vec<u8>>,
-    /// Those that were received, by their place in `said`.
+    /// Those that were received, by their index in `said`.
     heard: HashSet<usize>,
 }
 
 pub(crate) struct World {
     pub(crate) client: Session,
-    acceptor: Acceptor,
+    listener: Listener,
     /// The newest session of the server.
     pub(crate) server: Option<Session>,
     answers: Datagrams,
@@ -62,10 +62,10 @@ pub(crate) struct World {
 
 impl World {
     /// A client that has not been heard yet.
-    pub(crate) fn new(server: ServerConfig, client: &ClientConfig) -> Self {
+    pub(crate) fn new(server: ServerConfig, client: &Client) -> Self {
         let mut world = Self {
-            client: Session::connect(client, clock::now()).expect("OpenSSL works"),
-            acceptor: Acceptor::new(server, clock::now()).expect("OpenSSL works"),
+            client: connect(client),
+            listener: Listener::new(server, clock::now()).expect("OpenSSL works"),
             server: None,
             answers: Datagrams::new(),
             to_server: Way::default(),
@@ -79,8 +79,8 @@ impl World {
     }
 
     /// Begins with another client and nothing on the wire, at the same server.
-    pub(crate) fn start_over(&mut self, client: &ClientConfig) {
-        self.client = Session::connect(client, clock::now()).expect("OpenSSL works");
+    pub(crate) fn start_over(&mut self, client: &Client) {
+        self.client = connect(client);
         self.server = None;
         (self.to_server, self.to_client) = (Way::default(), Way::default());
         self.server_was_connected = false;
@@ -112,7 +112,7 @@ impl World {
 
     /// How many clients have proved their address.
     pub(crate) fn handshakes_begun(&self) -> u64 {
-        self.acceptor.stats()[Count::HandshakesStarted]
+        self.listener.stats()[Count::HandshakesStarted]
     }
 
     pub(crate) fn are_connected(&self) -> bool {
@@ -135,7 +135,7 @@ impl World {
                 None => {
                     let peer = ([192, 0, 2, 1], 4242).into();
                     let answers = &mut self.answers;
-                    let accepted = self.acceptor.handle_datagram(peer, datagram, answers, now);
+                    let accepted = self.listener.handle_datagram(peer, datagram, answers, now);
                     if let Accepted::Session(session) = accepted.expect("OpenSSL works") {
                         self.server = Some(*session);
                     }
@@ -269,6 +269,11 @@ pub(crate) fn is_connected(session: Option<&Session>) -> bool {
     session.is_some_and(|session| session.status() == Status::Connected)
 }
 
+pub(crate) fn connect(client: &Client) -> Session {
+    let name = client.server_name.clone();
+    Session::connect(&client.config, name, clock::now()).expect("OpenSSL works")
+}
+
 fn is_over(session: &Session) -> bool {
     matches!(session.status(), Status::Closed | Status::Failed)
 }
@@ -281,7 +286,7 @@ mod tests {
     fn connection() -> World {
         crate::begin();
         let pki = Pki::get();
-        let client = pki.client.clone().with_resumption(false).expect("OpenSSL works");
+        let client = pki.client.rebuild(|it| it.with_resumption(false)).expect("OpenSSL works");
         let mut world = World::new(pki.server.clone(), &client);
         world.run();
         assert!(world.are_connected());

@@ -23,8 +23,8 @@ fn config() {
 }
 
 #[test]
-fn door() {
-    replay("door");
+fn listener() {
+    replay("listener");
 }
 
 #[test]

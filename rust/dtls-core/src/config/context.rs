@@ -14,15 +14,17 @@ use openssl::ssl::{
 };
 use openssl::x509::{X509KeyUsage, X509Ref};
 
-use crate::alpn::Alpn;
-use crate::certificate::Identity;
-use crate::error::{ConfigError, reason};
-use crate::key_log::KeyLog;
-use crate::suites::{CipherSuites, Proof};
-use crate::verification::{self, ClientVerification};
-use crate::{alpn, cookie, ffi, key_log, psk, record, server_name, ticket};
-
-use super::{ClientSettings, KnownBy, ServerSettings};
+use crate::config::alpn::{self, Alpn};
+use crate::config::key_log::{self, KeyLog};
+use crate::config::server_name;
+use crate::config::settings::{ClientSettings, ServerAuthentication, ServerSettings};
+use crate::credentials::certificate::Identity;
+use crate::credentials::verification::{self, ClientVerification};
+use crate::credentials::{psk, ticket_keys};
+use crate::report::error::{ConfigError, reason};
+use crate::ssl::suites::{CipherSuites, Proof};
+use crate::ssl::{callbacks, ffi, tickets};
+use crate::wire::record;
 
 /// Curves for the key exchange, the fastest first.
 const GROUPS: &str = "X25519:P-256:P-384";
@@ -42,18 +44,20 @@ pub(super) fn of_server(settings: &ServerSettings) -> Result<SslContext, ConfigE
     let of = |identity| of_server_with(settings, identity, &acceptance);
     let Some(identities) = settings.credentials.identities() else {
         let mut context = of(None)?;
-        server_name::heed(&mut context, acceptance, BTreeMap::new())?;
+        server_name::select_by_name(&mut context, acceptance, BTreeMap::new())?;
         return Ok(context.build());
     };
+    let mut context = of(Some(&identities.default))?;
     let mut named = BTreeMap::new();
     for (name, identity) in &identities.named {
-        let mut context = of(Some(identity))?;
-        // The client is told that it was heeded (RFC 6066 section 3).
-        context.set_servername_callback(|_, _| Ok(()));
-        named.insert(name.clone(), context.build());
+        let name = String::from(name.clone());
+        let mut other = of(Some(identity))
+            .map_err(|why| ConfigError::NamedIdentity { name: name.clone(), why: Box::new(why) })?;
+        // The client is told that its name was known (RFC 6066 section 3).
+        other.set_servername_callback(|_, _| Ok(()));
+        named.insert(name, other.build());
     }
-    let mut context = of(Some(&identities.default))?;
-    server_name::heed(&mut context, acceptance, named)?;
+    server_name::select_by_name(&mut context, acceptance, named)?;
     Ok(context.build())
 }
 
@@ -76,11 +80,11 @@ fn of_server_with(
         alpn::choose_from(&mut context, protocols);
     }
     verification::demand_of_client(&mut context, &settings.verification)?;
-    cookie::bake_and_verify(&mut context);
+    callbacks::use_cookies(&mut context);
     context.set_session_id_context(acceptance)?;
     if settings.resumption {
-        let lifetime = u32::try_from(ticket::SESSION_LIFETIME.as_secs()).unwrap_or(0);
-        ffi::tickets::seal_tickets(&mut context, lifetime)?;
+        let lifetime = u32::try_from(ticket_keys::SESSION_LIFETIME.as_secs()).unwrap_or(0);
+        tickets::seal_tickets(&mut context, lifetime)?;
     } else {
         context.set_options(SslOptions::NO_TICKET);
     }
@@ -125,17 +129,17 @@ fn add_chain(digest: &mut Sha256, identity: &Identity) -> Result<(), ErrorStack>
 pub(super) fn of_client(settings: &ClientSettings) -> Result<SslContext, ConfigError> {
     settings.suites.check_any(settings.proofs())?;
     let mut context = new_context(&settings.suites, settings.proofs(), settings.key_log.as_ref())?;
-    if !settings.keeps_session() {
+    if !settings.resumes() {
         context.set_options(SslOptions::NO_TICKET);
     }
     match &settings.server {
-        KnownBy::Certificate(verification, identity) => {
-            if let Some(identity) = identity {
+        ServerAuthentication::Certificate(verification) => {
+            if let Some(identity) = &settings.identity {
                 show(&mut context, identity)?;
             }
             verification::demand_of_server(&mut context, verification)?;
         }
-        KnownBy::Psk(psk) => psk::show(&mut context, psk),
+        ServerAuthentication::Psk(psk) => psk::show(&mut context, psk),
     }
     if let Some(protocols) = &settings.alpn {
         alpn::offer(&mut context, protocols)?;

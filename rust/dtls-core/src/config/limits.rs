@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::error::ConfigError;
-use crate::record;
+use crate::report::error::ConfigError;
+use crate::wire::record;
 
 /// Largest packet of the application, in bytes: one record (RFC 5246 section 6.2.1). DTLS does not
 /// split packets.
@@ -11,8 +11,8 @@ pub const MAX_PACKET: usize = 16 * 1024;
 
 /// What a handshake takes at worst where 30 % of the datagrams are lost each way (17 s), and some.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// By then a client has sent its ClientHello a dozen times. Nobody who waits for a game wants to wait
-/// longer to be told that there is no server.
+/// By then a client has sent its ClientHello a dozen times. A player should not wait longer to be told
+/// that there is no server.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a connection may take in bytes and time.

@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use dtls_core::{
-    Accepted, Acceptor, ClientConfig, Datagrams, Failure, ServerConfig, Session, Status,
-};
+use dtls_core::{Accepted, Datagrams, Failure, Listener, ServerConfig, Session, Status};
 
 use super::{clock, pki};
 
@@ -44,9 +42,9 @@ impl End for Session {
     }
 }
 
-/// A server with room for one client: an acceptor until there is a session.
+/// A server with room for one client: a listener until there is a session.
 pub(crate) struct Server {
-    pub(crate) acceptor: Acceptor,
+    pub(crate) listener: Listener,
     pub(crate) session: Option<Session>,
     pub(crate) peer: SocketAddr,
     answers: Datagrams,
@@ -55,7 +53,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(config: &ServerConfig) -> Self {
         Self {
-            acceptor: acceptor(config),
+            listener: listener(config),
             session: None,
             peer: address("192.0.2.1:4242"),
             answers: Datagrams::new(),
@@ -79,7 +77,7 @@ impl End for Server {
             Some(session) => session.handle(datagram),
             None => {
                 let (peer, answers) = (self.peer, &mut self.answers);
-                let accepted = self.acceptor.handle_datagram(peer, datagram, answers, clock::now());
+                let accepted = self.listener.handle_datagram(peer, datagram, answers, clock::now());
                 if let Accepted::Session(session) = accepted.expect("OpenSSL works") {
                     self.session = Some(*session);
                 }
@@ -136,12 +134,12 @@ pub(crate) struct Link<C, S> {
 
 impl Link<Session, Server> {
     /// A client that has not been heard yet.
-    pub(crate) fn new(server: &ServerConfig, client: &ClientConfig) -> Self {
+    pub(crate) fn new(server: &ServerConfig, client: &pki::Client) -> Self {
         Self::between(connect(client), Server::new(server))
     }
 
     /// Two ends that are connected.
-    pub(crate) fn established(server: &ServerConfig, client: &ClientConfig) -> Self {
+    pub(crate) fn established(server: &ServerConfig, client: &pki::Client) -> Self {
         let mut link = Self::new(server, client);
         link.run();
         link.assert_connected();
@@ -149,14 +147,14 @@ impl Link<Session, Server> {
     }
 
     /// Why `server` refuses `client`, having told it by `alert`.
-    pub(crate) fn refusal(server: &ServerConfig, client: &ClientConfig, alert: u8) -> Failure {
+    pub(crate) fn refusal(server: &ServerConfig, client: &pki::Client, alert: u8) -> Failure {
         let mut link = Self::new(server, client);
         link.run();
         assert_eq!(link.server.session().status(), Status::Failed, "the server");
         assert_eq!(link.client.failure(), Some(&Failure::PeerAlert(alert)), "the alert");
         assert_eq!(clock::elapsed().as_millis(), 0, "both know at once");
         let failure = link.server.session().failure().expect("a reason").clone();
-        let stats = link.server.acceptor.stats();
+        let stats = link.server.listener.stats();
         assert_eq!(stats[failure.reason()], 1, "it is counted");
         failure
     }
@@ -313,13 +311,14 @@ impl<C: End, S: End> Link<C, S> {
 }
 
 /// A client whose ClientHello waits to be sent.
-pub(crate) fn connect(config: &ClientConfig) -> Session {
-    Session::connect(config, clock::now()).expect("OpenSSL works")
+pub(crate) fn connect(client: &pki::Client) -> Session {
+    Session::connect(&client.config, client.server_name.clone(), clock::now())
+        .expect("OpenSSL works")
 }
 
-/// A server's front door.
-pub(crate) fn acceptor(config: &ServerConfig) -> Acceptor {
-    Acceptor::new(config.clone(), clock::now()).expect("OpenSSL works")
+/// A server's listener.
+pub(crate) fn listener(config: &ServerConfig) -> Listener {
+    Listener::new(config.clone(), clock::now()).expect("OpenSSL works")
 }
 
 /// A literal socket address.

@@ -51,7 +51,7 @@ pub(crate) enum Oddity {
     AuthoritiesOnly,
     /// It is about some reasons only.
     SomeReasons,
-    /// It has a critical extension that nobody knows.
+    /// It has an unknown critical extension.
     Critical,
     /// It does not say until when it is good.
     Endless,

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
 use dtls_core::{
-    Certificates, ClientConfig, Identity, PeerName, ServerConfig, Trust, TrustAnchors, Verification,
+    Certificates, ClientConfig, ClientConfigBuilder, ConfigError, Identity, PeerName, Psk, PskKeys,
+    ServerConfig, ServerConfigBuilder, Trust, TrustAnchors, Verification,
 };
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -34,8 +35,18 @@ pub(crate) fn identity(issued: &Issued) -> Identity {
 }
 
 /// A server with this identity.
+pub(crate) fn server_with(identity: Identity) -> Result<ServerConfig, ConfigError> {
+    ServerConfig::builder().with_identity(identity).build()
+}
+
+/// A server with these pre-shared keys and no certificate.
+pub(crate) fn server_by_psk(keys: PskKeys) -> Result<ServerConfig, ConfigError> {
+    ServerConfig::builder().with_psk_keys(keys).build()
+}
+
+/// A server with the key and the certificates of `issued`.
 pub(crate) fn server(issued: &Issued) -> ServerConfig {
-    ServerConfig::new(&identity(issued)).expect("a usable identity")
+    server_with(identity(issued)).expect("a usable identity")
 }
 
 /// A server for localhost.
@@ -66,25 +77,79 @@ pub(crate) fn name(name: &str) -> PeerName {
     PeerName::parse(name).expect("a host name")
 }
 
+/// A client's configuration, and the name of the server that it connects to.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) config: ClientConfig,
+    pub(crate) server_name: Option<PeerName>,
+}
+
+impl Client {
+    pub(crate) fn new(
+        verification: Verification,
+        server_name: Option<PeerName>,
+    ) -> Result<Self, ConfigError> {
+        let config = ClientConfig::with_verification(verification).build()?;
+        Ok(Self { config, server_name })
+    }
+
+    pub(crate) fn by_psk(psk: Psk, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
+        Ok(Self { config: ClientConfig::with_psk(psk).build()?, server_name })
+    }
+}
+
+/// A finished configuration with something changed.
+pub(crate) trait Rebuild: Sized {
+    type Builder;
+
+    fn rebuild(
+        self,
+        change: impl FnOnce(Self::Builder) -> Self::Builder,
+    ) -> Result<Self, ConfigError>;
+}
+
+impl Rebuild for ServerConfig {
+    type Builder = ServerConfigBuilder;
+
+    fn rebuild(
+        self,
+        change: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder,
+    ) -> Result<Self, ConfigError> {
+        change(self.to_builder()).build()
+    }
+}
+
+impl Rebuild for Client {
+    type Builder = ClientConfigBuilder;
+
+    fn rebuild(
+        self,
+        change: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder,
+    ) -> Result<Self, ConfigError> {
+        let config = change(self.config.to_builder()).build()?;
+        Ok(Self { config, ..self })
+    }
+}
+
 /// A client that trusts the certificates of `pem` and expects `wanted`.
-pub(crate) fn client(pem: &str, wanted: &str) -> ClientConfig {
-    let verification = Verification::ChainAndName(trust(pem), name(wanted));
-    ClientConfig::new(verification, Some(name(wanted))).expect("a usable configuration")
+pub(crate) fn client(pem: &str, wanted: &str) -> Client {
+    let verification = Verification::ChainAndName(trust(pem));
+    Client::new(verification, Some(name(wanted))).expect("a usable configuration")
 }
 
 /// A client that trusts [`ROOT`] and expects localhost.
-pub(crate) fn verifying() -> ClientConfig {
+pub(crate) fn verifying() -> Client {
     client(&ROOT.cert_pem(), "localhost")
 }
 
 /// The same, with this certificate of its own.
-pub(crate) fn showing(issued: &Issued) -> ClientConfig {
-    verifying().with_identity(&identity(issued)).expect("a usable identity")
+pub(crate) fn showing(issued: &Issued) -> Client {
+    verifying().rebuild(|it| it.with_identity(identity(issued))).expect("a usable identity")
 }
 
 /// A client that verifies nothing.
-pub(crate) fn trusting_everyone() -> ClientConfig {
-    ClientConfig::new(Verification::Nothing, None).expect("a usable configuration")
+pub(crate) fn trusting_everyone() -> Client {
+    Client::new(Verification::Nothing, None).expect("a usable configuration")
 }
 
 /// A self-signed certificate for localhost with any key (in PEM) that OpenSSL can sign with.

@@ -1,9 +1,10 @@
-//! A server with one client that strangers interfere with, and a neighbour that has to go on
+//! A server with one client that strangers interfere with, and a bystander that has to go on
 //! undisturbed.
 
-use dtls_core::{Accepted, ClientConfig, Datagrams, ServerConfig, Session, Status};
+use dtls_core::{Accepted, Datagrams, ServerConfig, Session, Status};
 
 use super::link::{Direction, End, Link, Server, ToClient, ToServer, address, connect, packets};
+use super::pki::Rebuild as _;
 use super::{clock, journal, pki, records};
 
 /// Records of a handshake without losses: ClientHello, HelloVerifyRequest, ClientHello; ServerHello,
@@ -13,8 +14,8 @@ pub(crate) const RECORDS: usize = 12;
 
 pub(crate) struct Scene {
     pub(crate) link: Link<Session, Server>,
-    neighbour: Link<Session, Session>,
-    client: ClientConfig,
+    bystander: Link<Session, Session>,
+    client: pki::Client,
 }
 
 impl Scene {
@@ -22,21 +23,21 @@ impl Scene {
         Self::with(&pki::localhost(), pki::verifying())
     }
 
-    pub(crate) fn with(server: &ServerConfig, client: ClientConfig) -> Self {
+    pub(crate) fn with(server: &ServerConfig, client: pki::Client) -> Self {
         journal::open();
         // Every handshake is a full one, without a ticket at its end.
-        let client = client.with_resumption(false).expect("OpenSSL works");
+        let client = client.rebuild(|it| it.with_resumption(false)).expect("OpenSSL works");
         let mut host = Server::new(server);
         host.peer = address("192.0.2.7:7");
-        let mut next_door = Link::between(connect(&client), host);
-        next_door.run();
-        next_door.assert_connected();
-        let Link { client: neighbour, server: mut host, .. } = next_door;
+        let mut other = Link::between(connect(&client), host);
+        other.run();
+        other.assert_connected();
+        let Link { client: bystander, server: mut host, .. } = other;
         let session = host.session.take().expect("it is connected");
         host.peer = address("192.0.2.1:4242");
         let mut scene = Self {
             link: Link::between(connect(&client), host),
-            neighbour: Link::between(neighbour, session),
+            bystander: Link::between(bystander, session),
             client,
         };
         scene.start(0);
@@ -79,23 +80,23 @@ impl Scene {
 
     /// Lets a datagram arrive at the server from an address that has no session.
     pub(crate) fn send_from_elsewhere(&mut self, datagram: &[u8]) -> (Accepted, Vec<Vec<u8>>) {
-        let (acceptor, mut answers) = (&mut self.link.server.acceptor, Datagrams::new());
+        let (listener, mut answers) = (&mut self.link.server.listener, Datagrams::new());
         let peer = address("203.0.113.66:666");
-        let accepted = acceptor.handle_datagram(peer, datagram, &mut answers, clock::now());
+        let accepted = listener.handle_datagram(peer, datagram, &mut answers, clock::now());
         (accepted.expect("OpenSSL works"), answers.iter().map(<[u8]>::to_vec).collect())
     }
 
-    /// Checks that the neighbour's connection carries packets and says nothing else, and that no one
+    /// Checks that the bystander's connection carries packets and says nothing else, and that no one
     /// has complained.
     pub(crate) fn assert_undisturbed(&mut self) {
-        let neighbour = &mut self.neighbour;
-        neighbour.client.send(b"from next door").expect("connected");
-        neighbour.server.send(b"to next door").expect("connected");
-        neighbour.settle();
-        assert_eq!(packets(&mut neighbour.client), [b"to next door"]);
-        assert_eq!(packets(&mut neighbour.server), [b"from next door"]);
-        assert_eq!(neighbour.sent.len(), 2, "the neighbour says what it was told to say");
-        neighbour.sent.clear();
+        let bystander = &mut self.bystander;
+        bystander.client.send(b"from the other").expect("connected");
+        bystander.server.send(b"to the other").expect("connected");
+        bystander.settle();
+        assert_eq!(packets(&mut bystander.client), [b"to the other"]);
+        assert_eq!(packets(&mut bystander.server), [b"from the other"]);
+        assert_eq!(bystander.sent.len(), 2, "the bystander says what it was told to say");
+        bystander.sent.clear();
         assert_eq!(journal::complaints(), Vec::<String>::new());
     }
 

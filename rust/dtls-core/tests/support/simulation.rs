@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use dtls_core::{ClientConfig, Failure, ServerConfig, Session, Status};
+use dtls_core::{Failure, ServerConfig, Session, Status};
 use netsim::{Arrival, Direction, Fate, Link, Wire};
 
 use super::link::{self as memory, End, Server, connect};
-use super::{clock, records};
+use super::pki::Rebuild as _;
+use super::{clock, pki, records};
 
 /// The alert with which a side gives up.
 const USER_CANCELED: u8 = 90;
@@ -20,7 +21,7 @@ const USER_CANCELED: u8 = 90;
 /// What takes part, and what it has to say.
 pub(crate) struct Setup {
     pub(crate) server: ServerConfig,
-    pub(crate) client: ClientConfig,
+    pub(crate) client: pki::Client,
     /// How many packets each side sends once it is connected.
     pub(crate) packets: u64,
     /// Bytes of each packet, at least 8.
@@ -85,7 +86,8 @@ struct Simulation<'a> {
 impl<'a> Simulation<'a> {
     fn new(setup: &'a Setup, link: Link, trace: bool) -> Self {
         // A session of its own, so that the runs do not depend on each other.
-        let config = setup.client.clone().with_resumption(true).expect("OpenSSL works");
+        let config =
+            setup.client.clone().rebuild(|it| it.with_resumption(true)).expect("OpenSSL works");
         let mut server = Server::new(&setup.server);
         if setup.resumes {
             let mut link = memory::Link::between(connect(&config), server);

@@ -80,7 +80,7 @@ impl EngineCertificate {
         });
         match (given, in_file) {
             // Different certificates: a chain that the engine has given back right.
-            (Some(given), _) if !given.are_copies() => Ok(given),
+            (Some(given), _) if !are_copies(&given) => Ok(given),
             (Some(_), _) if path.is_empty() && count > 1 => {
                 Err(CredentialError::ChainLost { what, count })
             }
@@ -93,11 +93,14 @@ impl EngineCertificate {
                 Err(CredentialError::TooLarge { what, or_empty })
             }
             (_, Ok(_)) if !is_of_file => Err(CredentialError::Changed { what, path: path.clone() }),
-            (_, Ok(all)) if all.len() > 1 && all.are_copies() => {
+            (_, Ok(all)) if all.len() > 1 && are_copies(&all) => {
                 Err(CredentialError::Copies { what, path: path.clone() })
             }
             (_, Ok(all)) => Ok(all),
-            (_, Err(why)) => Err(CredentialError::Incomplete { what, path: path.clone(), why }),
+            (_, Err(why)) => {
+                let why = CredentialError::from(why).to_string();
+                Err(CredentialError::Incomplete { what, path: path.clone(), why })
+            }
         }
     }
 
@@ -108,6 +111,11 @@ impl EngineCertificate {
             None => self.certificates(),
         }
     }
+}
+
+/// Whether all of them are the same certificate, which is what the engine gives back for a chain.
+fn are_copies(all: &Certificates) -> bool {
+    all.to_pem() == all.first_pem().repeat(all.len())
 }
 
 /// The first certificate in an engine object.

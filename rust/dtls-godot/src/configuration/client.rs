@@ -15,7 +15,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::certificate::EngineCertificate;
-use super::error::{CredentialError, of};
+use super::error::{CredentialError, of, unusable};
 use super::parts::{self, IdentityParts, PskParts, Source};
 use crate::engine::settings;
 
@@ -45,7 +45,7 @@ impl Trusted {
 #[derive(Hash)]
 pub(crate) struct ClientParts {
     pub(crate) trusted: Trusted,
-    pub(crate) name: Option<PeerName>,
+    /// Whether the certificate has to be for the name that the client connects to.
     pub(crate) verify_name: bool,
     pub(crate) limits: Limits,
     pub(crate) identity: Option<IdentityParts>,
@@ -60,14 +60,9 @@ pub(crate) struct ClientParts {
 
 impl ClientParts {
     /// What the documented calls can say.
-    pub(crate) fn new(
-        trusted: Trusted,
-        name: Option<PeerName>,
-        verify_name: bool,
-    ) -> Result<Self, CredentialError> {
+    pub(crate) fn new(trusted: Trusted, verify_name: bool) -> Result<Self, CredentialError> {
         Ok(Self {
             trusted,
-            name,
             verify_name,
             limits: settings::limits()?,
             identity: None,
@@ -82,35 +77,41 @@ impl ClientParts {
     }
 
     fn build(&self) -> Result<ClientConfig, CredentialError> {
-        let mut config = if let Some(PskParts { identity, key }) = &self.psk {
+        let mut builder = if let Some(PskParts { identity, key }) = &self.psk {
             let psk = Psk::new(identity, key);
             let property = match &psk {
                 Err(ConfigError::BadPskIdentity { .. }) => "psk_identity",
                 _ => "psk_key",
             };
-            let psk = of(property, psk)?;
-            ClientConfig::with_psk(psk, self.name.clone())?
+            ClientConfig::with_psk(of(property, psk)?)
         } else {
-            ClientConfig::new(self.verification()?, self.name.clone())?
+            ClientConfig::with_verification(self.verification()?)
         };
-        if let Some(parts) = &self.identity {
-            let identity = parts.build()?;
-            config = of(parts.key_property, config.with_identity(&identity))?;
-            parts::warn_of(&identity, Role::Client, "");
+        let identity = self.identity.as_ref().map(IdentityParts::build).transpose()?;
+        if let Some(identity) = &identity {
+            builder = builder.with_identity(identity.clone());
         }
         if let Some(alpn) = parts::alpn(&self.alpn)? {
-            config = config.with_alpn(alpn)?;
+            builder = builder.with_alpn(alpn);
         }
         if let Some(suites) = parts::cipher_suites(&self.suites)? {
-            config = of("cipher_suites", config.with_cipher_suites(suites))?;
+            builder = builder.with_cipher_suites(suites);
         }
         if let Some(log) = parts::key_log(&self.key_log)? {
-            config = config.with_key_log(log)?;
+            builder = builder.with_key_log(log);
         }
-        if !self.resumption {
-            config = config.with_resumption(false)?;
+        let built = builder.with_resumption(self.resumption).with_limits(self.limits).build();
+        let config = built.map_err(|error| match (&error, &self.identity) {
+            (ConfigError::NoCipherSuite(_), _) => unusable("cipher_suites", error.to_string()),
+            (ConfigError::OpenSsl(_) | ConfigError::NameWithoutAnchors, _) => error.into(),
+            // What else was given has been read one by one before.
+            (_, Some(identity)) => unusable(identity.key_property, error.to_string()),
+            (_, None) => error.into(),
+        })?;
+        if let Some(identity) = &identity {
+            parts::warn_of(identity, Role::Client, "");
         }
-        Ok(config.with_limits(self.limits))
+        Ok(config)
     }
 
     fn verification(&self) -> Result<Verification, CredentialError> {
@@ -122,20 +123,29 @@ impl ClientParts {
         };
         let verifies_name = self.verify_name && anchors.is_some();
         let trust = parts::trust(anchors, &self.pins, &self.crl)?;
-        Ok(match (trust, self.name.clone().filter(|_| verifies_name)) {
+        Ok(match (trust, verifies_name) {
             (None, _) => Verification::Nothing,
-            (Some(trust), None) => Verification::Chain(trust),
-            (Some(trust), Some(name)) => Verification::ChainAndName(trust, name),
+            (Some(trust), false) => Verification::Chain(trust),
+            (Some(trust), true) => Verification::ChainAndName(trust),
         })
     }
+}
+
+/// A client's configuration, and the name of the server that it connects to.
+pub(crate) struct Client {
+    pub(crate) config: ClientConfig,
+    pub(crate) server_name: Option<PeerName>,
 }
 
 /// How many configurations of clients are kept.
 const MOST_CONFIGS: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
 
 /// The configuration for `parts`: the one that was made for equal parts before, if it is still kept. So the
-/// certificates are read once, and the next connection can resume the session of the last.
-pub(crate) fn client_config(parts: &ClientParts) -> Result<ClientConfig, CredentialError> {
+/// certificates are read once, and the next connection to a server can resume the session of the last.
+pub(crate) fn client_config(
+    parts: &ClientParts,
+    server_name: Option<PeerName>,
+) -> Result<Client, CredentialError> {
     static CONFIGS: LazyLock<Mutex<LruCache<[u8; 32], ClientConfig>>> =
         LazyLock::new(|| Mutex::new(LruCache::new(MOST_CONFIGS)));
 
@@ -143,12 +153,16 @@ pub(crate) fn client_config(parts: &ClientParts) -> Result<ClientConfig, Credent
     // listens to the console may connect a client of its own.
     let configs = || CONFIGS.lock();
     let digest = keyed_digest(parts)?;
-    if let Some(config) = configs().get(&digest) {
-        return Ok(config.clone());
-    }
-    let config = parts.build()?;
-    configs().put(digest, config.clone());
-    Ok(config)
+    let kept = configs().get(&digest).cloned();
+    let config = match kept {
+        Some(config) => config,
+        None => {
+            let config = parts.build()?;
+            configs().put(digest, config.clone());
+            config
+        }
+    };
+    Ok(Client { config, server_name })
 }
 
 /// What a client trusts that was given nothing to trust: the project's bundle, or else the system.
@@ -163,7 +177,10 @@ pub(crate) fn default_trust() -> Trusted {
 
 fn bundle(path: &str, text: &[u8]) -> Result<TrustAnchors, CredentialError> {
     let anchors = Certificates::parse(text).and_then(|all| TrustAnchors::new(&all));
-    anchors.map_err(|why| CredentialError::BadBundle(path.to_owned(), why.to_string()))
+    anchors.map_err(|why| {
+        let why = CredentialError::from(why).to_string();
+        CredentialError::BadBundle(path.to_owned(), why)
+    })
 }
 
 fn system_anchors() -> Result<TrustAnchors, CredentialError> {

@@ -1,6 +1,6 @@
 //! What is wrong with what was given.
 
-use dtls_core::ConfigError;
+use dtls_core::{ConfigError, OpenSslError};
 use godot::global::Error;
 
 use crate::engine::settings::{self, SettingError};
@@ -52,9 +52,18 @@ pub(crate) enum CredentialError {
     #[error(
         "the file of the {what}, {path}, has a certificate that is cut off or cannot be read: {why}"
     )]
-    Incomplete { what: &'static str, path: String, why: ConfigError },
+    Incomplete { what: &'static str, path: String, why: String },
+    /// What Godot's own `Crypto.generate_self_signed_certificate` makes of random bytes, one time in some
+    /// hundreds (19 of 7,000).
+    #[error(
+        "no. {0} in it cannot be read as a certificate (its serial number begins with a zero that must \
+         not be there; Godot's Crypto makes one certificate in some hundreds like this; generate it again)"
+    )]
+    BadSerialNumber(usize),
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(ConfigError),
+    #[error(transparent)]
+    OpenSsl(#[from] OpenSslError),
     #[error("the options are null; make them with TLSOptions.server(key, certificate)")]
     NoOptions,
     #[error("the options are for a client; make them with TLSOptions.server(key, certificate)")]
@@ -94,8 +103,17 @@ impl CredentialError {
             Self::NoSystemTrust | Self::BadBundle(..) | Self::Setting(_) | Self::NotSetUp => {
                 Error::ERR_UNCONFIGURED
             }
-            Self::Config(ConfigError::OpenSsl(_)) => Error::ERR_CANT_CREATE,
+            Self::Config(ConfigError::OpenSsl(_)) | Self::OpenSsl(_) => Error::ERR_CANT_CREATE,
             _ => Error::ERR_INVALID_PARAMETER,
+        }
+    }
+}
+
+impl From<ConfigError> for CredentialError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::BadSerialNumber(number) => Self::BadSerialNumber(number),
+            error => Self::Config(error),
         }
     }
 }
@@ -111,4 +129,15 @@ pub(crate) fn of<T, E: ToString>(
     result: Result<T, E>,
 ) -> Result<T, CredentialError> {
     result.map_err(|why| unusable(property, why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_the_engine_with_a_bad_serial_number_comes_with_advice() {
+        let error = CredentialError::from(ConfigError::BadSerialNumber(2)).to_string();
+        assert!(error.starts_with("no. 2 in it") && error.contains("generate it again"), "{error}");
+    }
 }

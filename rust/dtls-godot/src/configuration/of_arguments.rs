@@ -1,11 +1,11 @@
 //! The arguments of the documented calls, and the engine's TLS options, made into what `dtls-core` takes.
 
-use dtls_core::{ClientConfig, Identity, Role, ServerConfig};
+use dtls_core::{Identity, Role, ServerConfig};
 use godot::classes::{CryptoKey, TlsOptions, X509Certificate};
 use godot::obj::Gd;
 
 use super::certificate::EngineCertificate;
-use super::client::{ClientParts, Trusted, client_config, default_trust};
+use super::client::{Client, ClientParts, Trusted, client_config, default_trust};
 use super::error::CredentialError;
 use super::parts::{self, host_name_of, private_key};
 use crate::engine::settings;
@@ -23,7 +23,8 @@ pub(crate) fn server(
         certificates.append(EngineCertificate::new(&chain, "chain")?.certificates()?);
     }
     let identity = Identity::new(key.as_bytes(), certificates)?;
-    let config = ServerConfig::new(&identity)?.with_limits(settings::limits()?);
+    let builder = ServerConfig::builder().with_identity(identity.clone());
+    let config = builder.with_limits(settings::limits()?).build()?;
     parts::warn_of(&identity, Role::Server, "");
     Ok(config)
 }
@@ -44,7 +45,7 @@ pub(crate) fn client(
     validate: bool,
     host_name: &str,
     trusted: Option<Gd<X509Certificate>>,
-) -> Result<ClientConfig, CredentialError> {
+) -> Result<Client, CredentialError> {
     let name = host_name_of(host_name)?;
     let trust = match (validate, &name, trusted) {
         (false, _, _) => Trusted::Nothing,
@@ -52,14 +53,14 @@ pub(crate) fn client(
         (true, Some(_), None) => default_trust(),
         (true, _, Some(trusted)) => Trusted::certificate(&trusted)?,
     };
-    client_config(&ClientParts::new(trust, name, true)?)
+    client_config(&ClientParts::new(trust, name.is_some())?, name)
 }
 
 /// The configuration of a client by `TLSOptions`, with the meaning that they have for the engine.
 pub(crate) fn client_by_options(
     host_name: &str,
     options: Option<Gd<TlsOptions>>,
-) -> Result<ClientConfig, CredentialError> {
+) -> Result<Client, CredentialError> {
     let Some(options) = options else {
         return client_with_name(host_name, None);
     };
@@ -73,7 +74,7 @@ pub(crate) fn client_by_options(
             Some(trusted) => Trusted::certificate(&trusted)?,
             None => Trusted::Nothing,
         };
-        return client_config(&ClientParts::new(trust, name, false)?);
+        return client_config(&ClientParts::new(trust, false)?, name);
     }
     let replaced = options.get_common_name_override().to_string();
     let name = if replaced.is_empty() { host_name } else { &replaced };
@@ -84,7 +85,7 @@ pub(crate) fn client_by_options(
 fn client_with_name(
     name: &str,
     trusted: Option<Gd<X509Certificate>>,
-) -> Result<ClientConfig, CredentialError> {
+) -> Result<Client, CredentialError> {
     if name.is_empty() {
         return Err(CredentialError::NoHostName);
     }

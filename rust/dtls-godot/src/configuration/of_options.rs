@@ -34,36 +34,30 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
             return Err(unusable(property, "it is for clients; a server has psk_keys"));
         }
     }
+    let mut builder = ServerConfig::builder();
     let psk_keys = psk_keys(&options.psk_keys)?;
     let own = identity(&options)?.map(|identity| identity.build()).transpose()?;
-    let config = match (&own, psk_keys) {
-        (Some(identity), None) => ServerConfig::new(identity)?,
-        (Some(identity), Some(keys)) => {
-            of("psk_keys", ServerConfig::new(identity)?.with_psk(keys))?
-        }
-        (None, Some(keys)) => of("psk_keys", ServerConfig::with_psk_only(keys))?,
-        (None, None) => {
-            return Err(unusable(
-                "private_key",
-                "a server needs a key and a certificate, or psk_keys",
-            ));
-        }
-    };
-    let config = of("verify_mode", config.with_verification(client_verification(&options)?))?;
-    let mut config = of(
-        "max_pending_handshakes",
-        config.with_max_pending_handshakes(
-            usize::try_from(options.max_pending_handshakes).unwrap_or_default(),
-        ),
-    )?
-    .with_limits(limits(&options)?)
-    .with_max_peers_per_prefix(max_peers_per_prefix(&options)?)
-    .with_exempt_addresses(exempt_addresses(&options)?);
-    if !options.session_resumption {
-        config = config.with_resumption(false)?;
+    if own.is_none() && psk_keys.is_none() {
+        let why = "a server needs a key and a certificate, or psk_keys";
+        return Err(unusable("private_key", why));
     }
+    if let Some(identity) = &own {
+        builder = builder.with_identity(identity.clone());
+    }
+    if let Some(keys) = psk_keys {
+        builder = builder.with_psk_keys(keys);
+    }
+    builder = builder
+        .with_verification(client_verification(&options)?)
+        .with_max_pending_handshakes(
+            usize::try_from(options.max_pending_handshakes).unwrap_or_default(),
+        )
+        .with_limits(limits(&options)?)
+        .with_max_peers_per_prefix(max_peers_per_prefix(&options)?)
+        .with_exempt_addresses(exempt_addresses(&options)?)
+        .with_resumption(options.session_resumption);
     if let Some(alpn) = parts::alpn(&strings(&options.alpn_protocols))? {
-        config = config.with_alpn(alpn)?;
+        builder = builder.with_alpn(alpn);
     }
     if !options.ticket_keys.is_empty() {
         if !options.session_resumption {
@@ -71,21 +65,17 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
             return Err(unusable("ticket_keys", why));
         }
         let keys: Vec<_> = options.ticket_keys.iter_shared().map(|key| key.to_vec()).collect();
-        let keys = of("ticket_keys", SharedTicketKeys::new(&keys))?;
-        config = of("ticket_keys", config.with_ticket_keys(keys))?;
+        builder = builder.with_ticket_keys(of("ticket_keys", SharedTicketKeys::new(&keys))?);
+    }
+    let identities = server_identities(&options.server_identities)?;
+    builder = builder.with_named_identities(identities.iter().cloned());
+    if let Some(suites) = parts::cipher_suites(&options.cipher_suites.to_string())? {
+        builder = builder.with_cipher_suites(suites);
     }
     if let Some(log) = parts::key_log(&options.key_log_path.to_string())? {
-        config = config.with_key_log(log)?;
+        builder = builder.with_key_log(log);
     }
-    // Every further step makes a context for each of these anew. The suites have to suit all of them.
-    let identities = server_identities(&options.server_identities)?;
-    if !identities.is_empty() {
-        let given = identities.iter().cloned();
-        config = of("server_identities", config.with_server_identities(given))?;
-    }
-    if let Some(suites) = parts::cipher_suites(&options.cipher_suites.to_string())? {
-        config = of("cipher_suites", config.with_cipher_suites(suites))?;
-    }
+    let config = builder.build().map_err(of_property)?;
     // Not borrowed while something is logged: a script that listens to the console may read the options.
     drop(options);
     if let Some(own) = &own {
@@ -95,6 +85,23 @@ pub(crate) fn server(options: Option<Gd<DtlsOptions>>) -> Result<ServerConfig> {
         parts::warn_of(identity, Role::Server, &format!(" in server_identities[\"{name}\"]"));
     }
     Ok(config)
+}
+
+/// Names the property that a server's configuration was refused for, where it is one alone.
+fn of_property(error: ConfigError) -> CredentialError {
+    let property = match &error {
+        ConfigError::PskWithRequiredCertificate => "verify_mode",
+        ConfigError::NoPendingHandshakes => "max_pending_handshakes",
+        ConfigError::NoCipherSuite(_) => "cipher_suites",
+        ConfigError::NoDefaultIdentity
+        | ConfigError::IdentityOfAddress(_)
+        | ConfigError::IdentityTwice(_) => "server_identities",
+        ConfigError::NamedIdentity { name, why } => {
+            return unusable(&format!("server_identities[\"{name}\"]"), why.to_string());
+        }
+        _ => return error.into(),
+    };
+    unusable(property, error.to_string())
 }
 
 /// A server's further identities, by host name.
@@ -177,8 +184,11 @@ fn client_verification(options: &DtlsOptions) -> Result<ClientVerification> {
     Ok(trust.map_or(ClientVerification::Nothing, make))
 }
 
-/// The parts of a client's configuration by `connect_with_options`.
-pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Result<ClientParts> {
+/// The parts of a client's configuration by `connect_with_options`, and the name of its server.
+pub(crate) fn client(
+    host_name: &str,
+    options: Option<Gd<DtlsOptions>>,
+) -> Result<(ClientParts, Option<PeerName>)> {
     let options = options.ok_or(CredentialError::NoDtlsOptions)?;
     let options = options.bind();
     for (property, is_set) in [
@@ -242,10 +252,9 @@ pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Resul
             return Err(unusable("verify_mode", why));
         }
     };
-    Ok(ClientParts {
+    let parts = ClientParts {
         trusted,
         verify_name: name.is_some(),
-        name,
         limits: limits(&options)?,
         identity,
         pins: given.pins,
@@ -255,7 +264,8 @@ pub(crate) fn client(host_name: &str, options: Option<Gd<DtlsOptions>>) -> Resul
         suites: options.cipher_suites.to_string(),
         resumption: options.session_resumption,
         key_log: options.key_log_path.to_string(),
-    })
+    };
+    Ok((parts, name))
 }
 
 /// What the certificates of the other side are verified by.

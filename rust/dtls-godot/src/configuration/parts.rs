@@ -28,7 +28,10 @@ impl Source {
     fn certificates(&self) -> Result<Certificates, CredentialError> {
         match self {
             Self::Resource(certificate) => certificate.certificates(),
-            Self::Pem(property, text) => of(property, Certificates::parse(text.as_bytes())),
+            Self::Pem(property, text) => {
+                let read = Certificates::parse(text.as_bytes());
+                of(property, read.map_err(CredentialError::from))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the classes are called. No other file has their names.
+//! What the classes are called. No other code spells their names.
 //!
 //! Godot 4 registers classes of its own as `DTLSServer` and `PacketPeerDTLS`, refuses extension
 //! classes of the same name, and has no build option to leave them out. So the documented names are

@@ -3,15 +3,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use dtls_core::{
-    ClientConfig, ConfigError, Ending, Failure, Limits, MAX_PACKET, SendError, Session, Stats,
-};
+use dtls_core::{Ending, Failure, Limits, MAX_PACKET, SendError, Session, Stats};
 use godot::builtin::GString;
 use godot::classes::PacketPeerUdp;
 use godot::global::Error;
 use godot::obj::Gd;
 
 use super::enums::{Reason, Status};
+use crate::configuration::client::Client;
 use crate::configuration::error::CredentialError;
 use crate::engine::udp::{self, Claim, Flow};
 
@@ -75,11 +74,11 @@ impl Peer {
         &mut self,
         method: &str,
         packet_peer: Option<Gd<PacketPeerUdp>>,
-        config: impl FnOnce() -> Result<ClientConfig, CredentialError>,
+        client: impl FnOnce() -> Result<Client, CredentialError>,
     ) -> Error {
         let result = match self.connection {
             Connection::Active(_) => Err(ConnectError::InUse),
-            _ => start(packet_peer, config),
+            _ => start(packet_peer, client),
         };
         match result {
             Ok(active) => {
@@ -259,7 +258,7 @@ enum ConnectError {
     #[error(transparent)]
     Credentials(#[from] CredentialError),
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Session(#[from] dtls_core::ConnectError),
 }
 
 impl ConnectError {
@@ -268,21 +267,22 @@ impl ConnectError {
             Self::InUse | Self::SocketInUse => Error::ERR_ALREADY_IN_USE,
             Self::NoSocket | Self::SocketNotConnected => Error::ERR_INVALID_PARAMETER,
             Self::Credentials(error) => error.code(),
-            Self::Config(_) => Error::ERR_CANT_CREATE,
+            Self::Session(_) => Error::ERR_CANT_CREATE,
         }
     }
 }
 
 fn start(
     packet_peer: Option<Gd<PacketPeerUdp>>,
-    config: impl FnOnce() -> Result<ClientConfig, CredentialError>,
+    client: impl FnOnce() -> Result<Client, CredentialError>,
 ) -> Result<Active, ConnectError> {
     let udp = packet_peer.ok_or(ConnectError::NoSocket)?;
     if !udp.is_socket_connected() {
         return Err(ConnectError::SocketNotConnected);
     }
     let claim = Claim::of(&udp).ok_or(ConnectError::SocketInUse)?;
-    let session = Session::connect(&config()?, Instant::now())?;
+    let Client { config, server_name } = client()?;
+    let session = Session::connect(&config, server_name, Instant::now())?;
     Ok(Active { udp, _claim: claim, session, is_client: true })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use dtls_core::{Accepted, Acceptor, Datagrams, ServerConfig, Stats};
+use dtls_core::{Accepted, Datagrams, Listener, ServerConfig, Stats};
 use godot::classes::PacketPeerUdp;
 use godot::global::Error;
 use godot::obj::Gd;
@@ -21,7 +21,7 @@ pub(crate) struct ServerHandle(Mutex<Server>);
 
 #[derive(Default)]
 pub(super) struct Server {
-    pub(super) acceptor: Option<Acceptor>,
+    pub(super) listener: Option<Listener>,
     /// Why the last `setup` failed.
     last_error: String,
     /// What is wrong with the calls of `take_connection`.
@@ -44,7 +44,7 @@ impl ServerHandle {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.with(|server| server.acceptor.as_ref().map(Acceptor::stats).unwrap_or_default())
+        self.with(|server| server.listener.as_ref().map(Listener::stats).unwrap_or_default())
     }
 
     /// The peer for the client behind `udp_peer`; one without a connection if there is none.
@@ -68,7 +68,7 @@ impl ServerHandle {
         udp_peer: Option<Gd<PacketPeerUdp>>,
     ) -> Result<Gd<PacketPeerDtls>, &'static str> {
         const NOT_SET_UP: &str = "the server has no certificate yet; call setup() first";
-        if self.with(|server| server.acceptor.is_none()) {
+        if self.with(|server| server.listener.is_none()) {
             return Err(NOT_SET_UP);
         }
         let mut udp = udp_peer.ok_or("the UDP peer is null")?;
@@ -91,8 +91,8 @@ impl ServerHandle {
                 return Flow::More;
             };
             let accepted = self.with(|server| {
-                let acceptor = server.acceptor.as_mut()?;
-                Some(acceptor.handle_datagram(address, datagram, &mut outgoing, now))
+                let listener = server.listener.as_mut()?;
+                Some(listener.handle_datagram(address, datagram, &mut outgoing, now))
             });
             let Some(accepted) = accepted else { return Flow::Enough };
             match accepted {
@@ -105,7 +105,7 @@ impl ServerHandle {
                     why = "the client was asked to prove its address and will come again; \
                            this is a part of every connection";
                 }
-                Ok(Accepted::Noise) => {
+                Ok(Accepted::NotAHello) => {
                     log::debug!("{address} sent something other than a ClientHello");
                     why = "what arrived was not the beginning of a connection";
                 }
@@ -144,9 +144,9 @@ impl ServerHandle {
 
 impl Server {
     pub(super) fn use_config(&mut self, config: ServerConfig) -> Result<(), CredentialError> {
-        match &mut self.acceptor {
-            Some(acceptor) => acceptor.set_config(config),
-            None => self.acceptor = Some(Acceptor::new(config, Instant::now())?),
+        match &mut self.listener {
+            Some(listener) => listener.set_config(config),
+            None => self.listener = Some(Listener::new(config, Instant::now())?),
         }
         Ok(())
     }

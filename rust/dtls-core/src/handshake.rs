@@ -1,0 +1,10 @@
+//! Listener, cookies, sessions, and what decides that a session is connected.
+
+pub(crate) mod admission;
+pub(crate) mod cookie;
+pub(crate) mod cookie_exchange;
+pub(crate) mod listener;
+pub(crate) mod networks;
+pub(crate) mod pending;
+pub(crate) mod secrets;
+pub(crate) mod session;

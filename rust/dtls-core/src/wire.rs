@@ -1,0 +1,5 @@
+//! Datagrams and the records in them, before OpenSSL sees them.
+
+pub(crate) mod datagrams;
+pub(crate) mod record;
+pub(crate) mod replay;

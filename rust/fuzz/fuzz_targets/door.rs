@@ -1,4 +1,0 @@
-//! `fuzz::door`, driven by libFuzzer.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::door(input));
