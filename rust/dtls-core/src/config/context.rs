@@ -83,8 +83,7 @@ fn of_server_with(
     callbacks::use_cookies(&mut context);
     context.set_session_id_context(acceptance)?;
     if settings.resumption {
-        let lifetime = u32::try_from(ticket_keys::SESSION_LIFETIME.as_secs()).unwrap_or(0);
-        tickets::seal_tickets(&mut context, lifetime)?;
+        tickets::seal_tickets(&mut context, ticket_keys::SESSION_LIFETIME)?;
     } else {
         context.set_options(SslOptions::NO_TICKET);
     }
@@ -236,8 +235,7 @@ fn new_context(
     // NO_AUTO_CHAIN: what is sent is what was configured, not what a store happens to hold.
     context.set_mode(SslMode::NO_AUTO_CHAIN | SslMode::RELEASE_BUFFERS);
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
-    let limit = i64::try_from(record::MAX_HANDSHAKE_MESSAGE).unwrap_or(i64::MAX);
-    ffi::set_max_certificate_bytes(&mut context, limit);
+    ffi::set_max_certificate_bytes(&mut context, record::MAX_HANDSHAKE_MESSAGE);
     if let Some(log) = key_log {
         key_log::write_to(&mut context, log);
     }

@@ -18,7 +18,7 @@ const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a connection may take in bytes and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Limits {
-    mtu: u32,
+    mtu: u16,
     handshake_timeout: Duration,
     idle_timeout: Option<Duration>,
 }
@@ -40,10 +40,10 @@ impl Limits {
     /// # Errors
     /// When it is not within [`Limits::MTU`].
     pub fn with_mtu(self, mtu: u32) -> Result<Self, ConfigError> {
-        if !Self::MTU.contains(&mtu) {
-            return Err(ConfigError::BadMtu(mtu));
+        match u16::try_from(mtu) {
+            Ok(bytes) if Self::MTU.contains(&mtu) => Ok(Self { mtu: bytes, ..self }),
+            _ => Err(ConfigError::BadMtu(mtu)),
         }
-        Ok(Self { mtu, ..self })
     }
 
     /// Sets how long a handshake may take. A client that hears nothing at all from the server gives up
@@ -72,7 +72,7 @@ impl Limits {
         }
     }
 
-    pub(crate) fn mtu(&self) -> u32 {
+    pub(crate) fn mtu(&self) -> u16 {
         self.mtu
     }
 
@@ -95,7 +95,7 @@ impl Limits {
 
     /// Largest packet, in bytes, that fits one datagram, before a cipher suite is agreed upon.
     pub fn max_packet_size(&self) -> usize {
-        usize::try_from(self.mtu).unwrap_or(usize::MAX).saturating_sub(OVERHEAD)
+        usize::from(self.mtu).saturating_sub(OVERHEAD)
     }
 }
 

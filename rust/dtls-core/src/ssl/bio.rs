@@ -28,7 +28,7 @@ use crate::wire::record;
 
 /// Payload, in bytes, of a datagram that every IPv4 path carries (576 less 28 of IP and UDP header).
 /// OpenSSL goes on with datagrams of this size once a flight has timed out three times.
-const FALLBACK_MTU: u32 = 548;
+const FALLBACK_MTU: u16 = 548;
 
 /// How often a flight is lost before it goes out in two copies. OpenSSL has no more than twelve tries;
 /// the peer drops the copy as a replay.
@@ -43,7 +43,7 @@ struct BioState {
     /// How many datagrams were there when the call began.
     before: usize,
     /// Largest datagram, in bytes of UDP payload.
-    mtu: u32,
+    mtu: u16,
     /// Whether a flight awaits its answer.
     timer_armed: bool,
     /// How often the flight that awaits its answer has timed out, whichever call noticed it: OpenSSL
@@ -119,9 +119,9 @@ unsafe impl Sync for Link {}
 
 impl Link {
     /// A new SSL object of `context` whose datagrams carry at most `mtu` bytes.
-    pub(crate) fn new(context: &SslContextRef, mtu: u32) -> Result<Self, ErrorStack> {
+    pub(crate) fn new(context: &SslContextRef, mtu: u16) -> Result<Self, ErrorStack> {
         let mut ssl = Ssl::new(context)?;
-        ssl.set_mtu(mtu)?;
+        ssl.set_mtu(mtu.into())?;
         ffi::set_timer_callback(&mut ssl, next_wait);
         let state = Box::new(BioState {
             incoming: None,
@@ -457,7 +457,7 @@ unsafe extern "C" fn write(bio: *mut sys::BIO, data: *const c_char, length: c_in
                 let outgoing = outgoing.as_mut();
                 // OpenSSL repeats a flight with one datagram for each message. Fewer datagrams are
                 // lost less often.
-                let room = usize::try_from(state.mtu).unwrap_or(usize::MAX);
+                let room = usize::from(state.mtu);
                 let fits = outgoing.last_len().saturating_add(size) <= room;
                 if fits && outgoing.len() > state.before {
                     outgoing.extend_last(&datagram);
@@ -532,7 +532,7 @@ unsafe extern "C" fn ctrl(
             }
             BIO_CTRL_DGRAM_QUERY_MTU | BIO_CTRL_DGRAM_GET_MTU => c_long::from(state.mtu),
             BIO_CTRL_DGRAM_SET_MTU => {
-                state.mtu = u32::try_from(number).unwrap_or(state.mtu);
+                state.mtu = u16::try_from(number).unwrap_or(state.mtu);
                 c_long::from(state.mtu)
             }
             // The MTU is one of UDP payload already.

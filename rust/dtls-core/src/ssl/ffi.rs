@@ -268,7 +268,8 @@ pub(crate) fn data_mtu(ssl: &SslRef) -> usize {
 
 /// Limits the certificates that a peer may send, in bytes, and with that the memory that handshake
 /// fragments can hold before anyone is authenticated.
-pub(crate) fn set_max_certificate_bytes(context: &mut SslContextBuilder, bytes: c_long) {
+pub(crate) fn set_max_certificate_bytes(context: &mut SslContextBuilder, bytes: usize) {
+    let bytes = c_long::try_from(bytes).unwrap_or(c_long::MAX);
     // SAFETY: the context is live and borrowed exclusively; this control takes no pointer.
     unsafe {
         sys::SSL_CTX_ctrl(context.as_ptr(), SSL_CTRL_SET_MAX_CERT_LIST, bytes, ptr::null_mut());

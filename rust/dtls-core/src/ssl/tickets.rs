@@ -1,8 +1,9 @@
 //! Session tickets, and what else rust-openssl lacks for resuming sessions.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int, c_uchar, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_ulong, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use std::{ptr, slice};
 
 use foreign_types::ForeignTypeRef;
@@ -56,11 +57,8 @@ unsafe extern "C" {
         length: *mut usize,
     ) -> c_int;
     fn SSL_SESSION_has_ticket(session: *const sys::SSL_SESSION) -> c_int;
-    fn SSL_SESSION_get_ticket_lifetime_hint(session: *const sys::SSL_SESSION) -> std::ffi::c_ulong;
-    fn SSL_CTX_set_timeout(
-        context: *mut sys::SSL_CTX,
-        seconds: std::ffi::c_long,
-    ) -> std::ffi::c_long;
+    fn SSL_SESSION_get_ticket_lifetime_hint(session: *const sys::SSL_SESSION) -> c_ulong;
+    fn SSL_CTX_set_timeout(context: *mut sys::SSL_CTX, seconds: c_long) -> c_long;
     fn OSSL_PARAM_construct_utf8_string(
         key: *const c_char,
         text: *mut c_char,
@@ -69,14 +67,15 @@ unsafe extern "C" {
     fn SSL_set_shutdown(ssl: *mut sys::SSL, mode: c_int);
 }
 
-/// Lets a server of `context` seal its sessions into tickets, good for so many seconds.
+/// Lets a server of `context` seal its sessions into tickets, good for so long, in whole seconds.
 pub(crate) fn seal_tickets(
     context: &mut SslContextBuilder,
-    seconds: u32,
+    lifetime: Duration,
 ) -> Result<(), ErrorStack> {
+    let seconds = c_long::try_from(lifetime.as_secs()).unwrap_or(c_long::MAX);
     // SAFETY: the context is live; the callbacks have static lifetime and take no argument.
     let set = unsafe {
-        SSL_CTX_set_timeout(context.as_ptr(), seconds.into());
+        SSL_CTX_set_timeout(context.as_ptr(), seconds);
         let keys = SSL_CTX_set_tlsext_ticket_key_evp_cb(context.as_ptr(), Some(key));
         let data = SSL_CTX_set_session_ticket_cb(
             context.as_ptr(),
