@@ -2,11 +2,12 @@
 
 mod support;
 
-use dtls_core::{Certificates, ConfigError, Identity, TrustAnchors};
+use dtls_core::{Certificates, ConfigError, Identity, RevocationLists, TrustAnchors};
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
 use openssl::x509::X509;
 use support::pki;
+use test_pki::Validity;
 
 /// What becomes of a block with `label` that someone has damaged.
 fn damaged(block: &str, label: &str) -> Vec<String> {
@@ -16,7 +17,7 @@ fn damaged(block: &str, label: &str) -> Vec<String> {
         block.replace("-----", "----"),
         block.replace("-----BEGIN", "----BEGIN"),
         block.replace("-----", "\u{2014}\u{2014}"),
-        block.replace(&format!("{begin}\n"), "").replace(&format!("{begin}\r\n"), ""),
+        block.replace(&format!("{begin}\n"), ""),
         block.replace(&end, ""),
         block.replace(&end, "-----END SOMETHING-----"),
         block.replace(&end, "-----END"),
@@ -25,6 +26,18 @@ fn damaged(block: &str, label: &str) -> Vec<String> {
         block.replace(label, &format!("TRUSTED {label}")),
         block.replace(label, "PKCS7"),
     ]
+}
+
+#[test]
+fn the_line_ends_of_windows_are_as_good() {
+    let there = |pem: &str| pem.replace('\n', "\r\n");
+    let chain = format!("{}{}", pki::LOCALHOST.cert_pem, pki::ROOT.cert_pem());
+    let (ours, theirs) = (pki::certificates(&chain), pki::certificates(&there(&chain)));
+    assert_eq!(theirs.to_pem(), ours.to_pem());
+    let key = there(&pki::LOCALHOST.key_pem);
+    assert!(Identity::new(key.as_bytes(), theirs).is_ok());
+    let list = pki::ROOT.revocation_list(&[], Validity::Valid);
+    assert!(RevocationLists::parse(there(&list).as_bytes()).is_ok());
 }
 
 #[test]

@@ -302,7 +302,6 @@ fn what_is_no_list_is_refused() {
     let delta = Odd::new().list(Oddity::Delta);
     let broken = list.replacen('M', "!", 1);
     let encrypted = list.replacen("-----\n", "-----\nProc-Type: 4,ENCRYPTED\n\n", 1);
-    let encrypted = encrypted.replacen("-----\r\n", "-----\r\nProc-Type: 4,ENCRYPTED\r\n\r\n", 1);
     let cut = list[..list.len() / 2].to_owned();
     let certificate = pki::ROOT.cert_pem();
     let four_dashes = list.replace("-----", "----");

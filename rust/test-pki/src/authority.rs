@@ -63,7 +63,7 @@ impl Authority {
         params.name_constraints = limits.map(Into::into);
         let issuer = CertifiedIssuer::signed_by(params, Key::P256.pair(), &self.issuer)
             .expect("a plain CA certificate can be encoded");
-        let mut path = vec![issuer.pem()];
+        let mut path = vec![text(issuer.pem())];
         path.extend_from_slice(&self.path);
         Self { issuer, serial, path }
     }
@@ -76,8 +76,8 @@ impl Authority {
             .signed_by(&key, &self.issuer)
             .expect("a test asks for nothing that cannot be encoded");
         Issued {
-            cert_pem: cert.pem(),
-            key_pem: key.serialize_pem(),
+            cert_pem: text(cert.pem()),
+            key_pem: text(key.serialize_pem()),
             serial: serial.to_bytes(),
             intermediates_pem: self.path.clone(),
         }
@@ -102,7 +102,7 @@ impl Authority {
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let list = list.signed_by(&self.issuer).and_then(|list| list.pem());
-        list.expect("an authority may sign lists, and each ends after it begins")
+        text(list.expect("an authority may sign lists, and each ends after it begins"))
     }
 
     /// The serial number of the authority's own certificate.
@@ -114,7 +114,7 @@ impl Authority {
     /// The authority's own certificate.
     #[must_use]
     pub fn cert_pem(&self) -> String {
-        self.issuer.pem()
+        text(self.issuer.pem())
     }
 }
 
@@ -127,11 +127,16 @@ pub fn self_signed(profile: Profile) -> Issued {
         .self_signed(&key)
         .expect("a test asks for nothing that cannot be encoded");
     Issued {
-        cert_pem: cert.pem(),
-        key_pem: key.serialize_pem(),
+        cert_pem: text(cert.pem()),
+        key_pem: text(key.serialize_pem()),
         serial: serial.to_bytes(),
         intermediates_pem: Vec::new(),
     }
+}
+
+/// PEM with the same line ends everywhere, which are OpenSSL's: rcgen writes other ones on Windows.
+fn text(pem: String) -> String {
+    pem.replace("\r\n", "\n")
 }
 
 /// A certificate with its private key.

@@ -1,6 +1,6 @@
 //! The files that the tests inside the engine read.
 
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -111,12 +111,12 @@ fn write_pair(dir: &Path, name: &str, issued: &Issued) -> io::Result<()> {
 fn write(dir: &Path, name: &str, text: &str) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(text.as_bytes())?;
-    let file: File = file.persist(dir.join(name))?;
     // Temporary files are for their owner only. That suits keys, but certificates are public.
     #[cfg(unix)]
     if !name.ends_with(".key") {
         use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     }
+    file.persist(dir.join(name))?;
     Ok(())
 }
