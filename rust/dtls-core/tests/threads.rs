@@ -71,7 +71,10 @@ fn client_and_server_in_threads_of_their_own() {
         let mut sent = 0u8;
         pump(&mut client, &at_client, &to_server, |client| {
             echoed.extend(packets(client));
-            if client.status() == Status::Connected && sent < 10 && echoed.len() == sent.into() {
+            if client.status() == Status::Connected
+                && sent < 10
+                && echoed.len() == usize::from(sent)
+            {
                 client.send(&[sent; 100]).expect("connected");
                 sent += 1;
             }

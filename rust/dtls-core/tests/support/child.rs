@@ -1,7 +1,6 @@
 //! Running one test of this program again in a process of its own.
 #![allow(unsafe_code)]
 
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
 /// Set in the child, to what it is to do.
@@ -19,6 +18,13 @@ pub(crate) fn run(name: &str, task: &str, variables: &[(&str, &str)]) -> Output 
     let mut command = Command::new(program);
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     command.env(TASK, task).envs(variables.iter().copied()).stdin(Stdio::null());
+    without_terminal(&mut command);
+    command.output().expect("this program can be run again")
+}
+
+#[cfg(unix)]
+fn without_terminal(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
     // SAFETY: setsid is async-signal-safe and touches no memory of the parent.
     unsafe {
         command.pre_exec(|| {
@@ -26,7 +32,13 @@ pub(crate) fn run(name: &str, task: &str, variables: &[(&str, &str)]) -> Output 
             Ok(())
         });
     }
-    command.output().expect("this program can be run again")
+}
+
+#[cfg(windows)]
+fn without_terminal(command: &mut Command) {
+    use std::os::windows::process::CommandExt;
+    const DETACHED_PROCESS: u32 = 8;
+    command.creation_flags(DETACHED_PROCESS);
 }
 
 /// Everything the child said.

@@ -1,12 +1,13 @@
 //! Virtual time. OpenSSL's DTLS timer reads `gettimeofday`, and the validity of certificates is compared
 //! with `time`; a test program that has its own drives both, and [`now`] is the same clock for the
-//! sessions.
+//! sessions. On Windows they are `GetSystemTime`, which knows whole milliseconds only, and `_time64`.
 //!
 //! Each thread has its own time, which stands still until the test moves it. It starts at the real one.
 //! [`jump`] and [`creep`] move it while OpenSSL looks at it, as the real one moves within a call.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+#[cfg(unix)]
 use std::ffi::{c_int, c_void};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -78,9 +79,8 @@ fn since_1970() -> (i64, i64) {
     (i64::try_from(since.as_secs()).unwrap_or_default(), since.subsec_micros().into())
 }
 
-// SAFETY: the signature is that of POSIX. Nothing else of this program relies on the C library's.
-#[unsafe(no_mangle)]
-extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut c_void) -> c_int {
+/// The time since 1970 as OpenSSL's timer sees it.
+fn look() -> (i64, i64) {
     // Not what is left to do when a thread ends.
     let _over = READS.try_with(|reads| {
         let read = reads.replace(reads.get() + 1);
@@ -91,8 +91,15 @@ extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut c_void) -> c_in
         }
         advance(CREEP.get());
     });
-    let (seconds, tv_usec) = since_1970();
-    let tv_sec = seconds + STEPPED.try_with(Cell::get).unwrap_or_default();
+    let (seconds, micros) = since_1970();
+    (seconds + STEPPED.try_with(Cell::get).unwrap_or_default(), micros)
+}
+
+// SAFETY: the signature is that of POSIX. Nothing else of this program relies on the C library's.
+#[cfg(unix)]
+#[unsafe(no_mangle)]
+extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut c_void) -> c_int {
+    let (tv_sec, tv_usec) = look();
     // SAFETY: POSIX demands a pointer to a timeval; null is left alone.
     if let Some(time) = unsafe { time.as_mut() } {
         *time = libc::timeval { tv_sec, tv_usec };
@@ -100,8 +107,9 @@ extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut c_void) -> c_in
     0
 }
 
-// SAFETY: as above.
-#[unsafe(no_mangle)]
+// SAFETY: as above, and that of Windows.
+#[cfg_attr(unix, unsafe(export_name = "time"))]
+#[cfg_attr(windows, unsafe(export_name = "_time64"))]
 extern "C" fn time(time: *mut libc::time_t) -> libc::time_t {
     let (seconds, _) = since_1970();
     // SAFETY: POSIX demands a pointer to a time_t, or null.
@@ -109,4 +117,32 @@ extern "C" fn time(time: *mut libc::time_t) -> libc::time_t {
         *time = seconds;
     }
     seconds
+}
+
+/// What OpenSSL calls on Windows it reaches by the pointers that a linker would take from a DLL.
+#[cfg(windows)]
+mod imports {
+    use std::ffi::{c_int, c_void};
+
+    unsafe extern "system" {
+        fn FileTimeToSystemTime(file_time: *const u64, system_time: *mut c_void) -> c_int;
+    }
+
+    // SAFETY: the type is that of Windows. Nothing else of this program calls it.
+    #[unsafe(export_name = "__imp_GetSystemTime")]
+    static GET_SYSTEM_TIME: unsafe extern "system" fn(*mut c_void) = get_system_time;
+
+    // SAFETY: as above.
+    #[unsafe(export_name = "__imp__time64")]
+    static TIME: extern "C" fn(*mut libc::time_t) -> libc::time_t = super::time;
+
+    unsafe extern "system" fn get_system_time(time: *mut c_void) {
+        // In units of 100 ns.
+        const FROM_1601_TO_1970: i64 = 116_444_736_000_000_000;
+        let (seconds, micros) = super::look();
+        let since_1601 = FROM_1601_TO_1970 + seconds * 10_000_000 + micros * 10;
+        let since_1601 = u64::try_from(since_1601).unwrap_or_default();
+        // SAFETY: the caller gives room for a SYSTEMTIME.
+        unsafe { FileTimeToSystemTime(&raw const since_1601, time) };
+    }
 }
