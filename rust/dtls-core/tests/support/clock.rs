@@ -14,8 +14,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 static START: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-    (Instant::now(), since_epoch.expect("this machine's clock is set"))
+    let since_epoch = since_epoch.expect("this machine's clock is set");
+    // No fraction that differs from run to run and decides what is rounded away.
+    (Instant::now(), Duration::from_secs(since_epoch.as_secs()))
 });
+
+/// By how much OpenSSL may be off, since it is told no fraction of this.
+pub(crate) const RESOLUTION: Duration =
+    if cfg!(windows) { Duration::from_millis(1) } else { Duration::from_micros(1) };
 
 thread_local! {
     static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
