@@ -6,5 +6,7 @@ pub(crate) mod ffi;
 pub(crate) mod jitter;
 pub(crate) mod negotiation;
 pub(crate) mod suites;
+#[cfg(windows)]
+mod thread_end;
 pub(crate) mod tickets;
 pub(crate) mod validity;

@@ -1,7 +1,8 @@
 //! What rust-openssl does not bind, and the few calls that need a raw pointer: each one behind a
 //! safe function.
 //!
-//! This crate has `unsafe` here, in `bio.rs`, in `negotiation.rs` and in `tickets.rs`, and nowhere else.
+//! This crate has `unsafe` here, in `bio.rs`, in `negotiation.rs`, in `thread_end.rs` and in `tickets.rs`, and nowhere
+//! else.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_int, c_long, c_uint, c_void};

@@ -1,24 +1,39 @@
-//! How much memory this thread holds, Rust's and OpenSSL's together. Exact: no other thread is in it.
+//! How much memory this thread holds, Rust's and OpenSSL's together, and how much OpenSSL holds for all
+//! threads. Exact: no other thread is in the first, and no allocator's habits in either.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::Once;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 thread_local! {
     static HELD: Cell<i64> = const { Cell::new(0) };
 }
+
+/// Of OpenSSL's memory, what all threads hold, the ended ones included.
+static HELD_BY_OPENSSL: AtomicI64 = AtomicI64::new(0);
 
 /// Bytes that this thread has allocated and not given back.
 pub(crate) fn held() -> i64 {
     HELD.get()
 }
 
-fn note(bytes: usize, sign: i64) {
-    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+/// Bytes that OpenSSL has allocated, in whatever thread, and not given back.
+pub(crate) fn held_by_openssl() -> i64 {
+    HELD_BY_OPENSSL.load(Ordering::Relaxed)
+}
+
+fn note(bytes: usize, sign: i64) -> i64 {
+    let change = sign * i64::try_from(bytes).unwrap_or(i64::MAX);
     // A thread that is ending counts no more.
-    let _ended = HELD.try_with(|held| held.set(held.get() + sign * bytes));
+    let _ended = HELD.try_with(|held| held.set(held.get() + change));
+    change
+}
+
+fn note_openssl(bytes: usize, sign: i64) {
+    HELD_BY_OPENSSL.fetch_add(note(bytes, sign), Ordering::Relaxed);
 }
 
 /// Rust's allocator for a test program that counts.
@@ -77,8 +92,8 @@ unsafe extern "C" fn reallocate(
             return moved;
         }
         moved.cast::<usize>().write(bytes);
-        note(before, -1);
-        note(bytes, 1);
+        note_openssl(before, -1);
+        note_openssl(bytes, 1);
         moved.byte_add(HEADER)
     }
 }
@@ -90,7 +105,7 @@ unsafe extern "C" fn free(pointer: *mut c_void, _file: *const c_char, _line: c_i
     // SAFETY: as above.
     unsafe {
         let start = pointer.byte_sub(HEADER);
-        note(*start.cast::<usize>(), -1);
+        note_openssl(*start.cast::<usize>(), -1);
         libc::free(start);
     }
 }
