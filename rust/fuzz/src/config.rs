@@ -8,8 +8,9 @@ use dtls_core::{
 };
 use openssl::base64;
 
+use crate::client::{Client, Rebuild as _};
 use crate::input::Input;
-use crate::pki::{Client, Pki};
+use crate::pki::Pki;
 use crate::world::World;
 
 /// Certificates, keys, bundles, pins, revocation lists, names, cipher suites, protocols and limits.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dtls_core::{Failure, Limits, Session};
 
+use crate::client::Rebuild as _;
 use crate::input::Input;
 use crate::pki::Pki;
 use crate::world::{Direction, ToServer, World, is_connected};

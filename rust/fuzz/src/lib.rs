@@ -11,6 +11,9 @@
 
 mod chance;
 #[expect(dead_code, reason = "the tests of the core need more of it")]
+#[path = "../../dtls-core/tests/support/client.rs"]
+mod client;
+#[expect(dead_code, reason = "the tests of the core need more of it")]
 #[path = "../../dtls-core/tests/support/clock.rs"]
 mod clock;
 mod config;

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use dtls_core::{
-    Certificates, ClientConfig, ClientConfigBuilder, ClientVerification, ConfigError, Identity,
-    PeerName, Psk, PskKeys, ServerConfig, TrustAnchors, Verification,
+    Certificates, ClientConfig, ClientConfigBuilder, ClientVerification, Identity, PeerName, Psk,
+    PskKeys, ServerConfig, TrustAnchors, Verification,
 };
 use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
@@ -20,35 +20,9 @@ use openssl::x509::{
 };
 
 use crate::chance;
+use crate::client::Client;
 
 const PSK: [u8; 16] = [7; 16];
-
-/// A client's configuration, and the name of the server that it connects to.
-#[derive(Clone)]
-pub(crate) struct Client {
-    pub(crate) config: ClientConfig,
-    pub(crate) server_name: Option<PeerName>,
-}
-
-impl Client {
-    /// One that verifies its server so.
-    pub(crate) fn new(
-        verification: Verification,
-        server_name: Option<PeerName>,
-    ) -> Result<Self, ConfigError> {
-        let config = ClientConfig::with_verification(verification).build()?;
-        Ok(Self { config, server_name })
-    }
-
-    /// The same with something changed.
-    pub(crate) fn rebuild(
-        &self,
-        change: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder,
-    ) -> Result<Self, ConfigError> {
-        let config = change(self.config.to_builder()).build()?;
-        Ok(Self { config, server_name: self.server_name.clone() })
-    }
-}
 
 /// What the server of every run has, and its clients trust.
 pub(crate) struct Pki {

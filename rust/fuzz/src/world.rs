@@ -7,7 +7,7 @@ use dtls_core::{
     Accepted, Count, Datagrams, Ending, Failure, Listener, ServerConfig, Session, Status,
 };
 
-use crate::pki::Client;
+use crate::client::Client;
 use crate::{clock, records};
 
 /// Which way something goes.
@@ -281,6 +281,7 @@ fn is_over(session: &Session) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Rebuild as _;
     use crate::pki::Pki;
 
     fn connection() -> World {

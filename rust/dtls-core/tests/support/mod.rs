@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test file is a program of its own and uses a part of this")]
 
 pub(crate) mod child;
+pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod flight;
 pub(crate) mod journal;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
 use dtls_core::{
-    Certificates, ClientConfig, ClientConfigBuilder, ConfigError, Identity, PeerName, Psk, PskKeys,
-    ServerConfig, ServerConfigBuilder, Trust, TrustAnchors, Verification,
+    Certificates, ConfigError, Identity, PeerName, PskKeys, ServerConfig, Trust, TrustAnchors,
+    Verification,
 };
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -16,6 +16,8 @@ use openssl::pkey::PKey;
 use openssl::sha::sha256;
 use openssl::x509::{X509, X509Builder, X509Extension, X509NameBuilder};
 use test_pki::{Authority, Issued, Profile};
+
+pub(crate) use super::client::{Client, Rebuild};
 
 /// The authority that clients trust unless a test says otherwise.
 pub(crate) static ROOT: LazyLock<Authority> = LazyLock::new(|| Authority::root("Test Root"));
@@ -75,60 +77,6 @@ pub(crate) fn fingerprint(pem: &str) -> String {
 /// A name or an address.
 pub(crate) fn name(name: &str) -> PeerName {
     PeerName::parse(name).expect("a host name")
-}
-
-/// A client's configuration, and the name of the server that it connects to.
-#[derive(Clone)]
-pub(crate) struct Client {
-    pub(crate) config: ClientConfig,
-    pub(crate) server_name: Option<PeerName>,
-}
-
-impl Client {
-    pub(crate) fn new(
-        verification: Verification,
-        server_name: Option<PeerName>,
-    ) -> Result<Self, ConfigError> {
-        let config = ClientConfig::with_verification(verification).build()?;
-        Ok(Self { config, server_name })
-    }
-
-    pub(crate) fn by_psk(psk: Psk, server_name: Option<PeerName>) -> Result<Self, ConfigError> {
-        Ok(Self { config: ClientConfig::with_psk(psk).build()?, server_name })
-    }
-}
-
-/// A finished configuration with something changed.
-pub(crate) trait Rebuild: Sized {
-    type Builder;
-
-    fn rebuild(
-        self,
-        change: impl FnOnce(Self::Builder) -> Self::Builder,
-    ) -> Result<Self, ConfigError>;
-}
-
-impl Rebuild for ServerConfig {
-    type Builder = ServerConfigBuilder;
-
-    fn rebuild(
-        self,
-        change: impl FnOnce(ServerConfigBuilder) -> ServerConfigBuilder,
-    ) -> Result<Self, ConfigError> {
-        change(self.to_builder()).build()
-    }
-}
-
-impl Rebuild for Client {
-    type Builder = ClientConfigBuilder;
-
-    fn rebuild(
-        self,
-        change: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder,
-    ) -> Result<Self, ConfigError> {
-        let config = change(self.config.to_builder()).build()?;
-        Ok(Self { config, ..self })
-    }
 }
 
 /// A client that trusts the certificates of `pem` and expects `wanted`.
