@@ -6,7 +6,7 @@
 //! the same server.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
@@ -23,6 +23,37 @@ const LONGEST: Duration = Duration::from_secs(2 * 3600);
 /// How many server names of one configuration have a session. The one that was not used for longest is
 /// forgotten first.
 const MOST_NAMES: NonZeroUsize = NonZeroUsize::new(32).expect("it is not zero");
+
+/// A server as its client knows it.
+pub(crate) struct KnownServer {
+    pub(crate) name: Option<PeerName>,
+    /// Where the session with it is kept, if it is to be resumed.
+    pub(crate) cache: Option<Arc<SessionCache>>,
+}
+
+impl KnownServer {
+    /// Offers the server its session, if there is one. `ssl` is going to talk to it.
+    pub(crate) fn offer(&self, ssl: &mut SslRef, now: Instant) {
+        if let Some(cache) = &self.cache {
+            cache.offer(ssl, &self.name, now);
+        }
+    }
+
+    /// Keeps the session of `ssl`, whose handshake with the server is over and was admitted.
+    pub(crate) fn keep(&self, ssl: &SslRef, now: Instant) {
+        if let Some(cache) = &self.cache {
+            cache.keep(ssl, &self.name, now);
+        }
+    }
+
+    /// Forgets its session: one that ended in a fatal alert must not be resumed (RFC 5246 section 7.2.2), and
+    /// one that does not work must not be tried for ever.
+    pub(crate) fn forget(&self) {
+        if let Some(cache) = &self.cache {
+            cache.forget(&self.name);
+        }
+    }
+}
 
 /// The sessions of one client configuration, by server name.
 pub(crate) struct SessionCache(Mutex<LruCache<Option<PeerName>, Session>>);
@@ -42,8 +73,7 @@ impl Default for SessionCache {
 }
 
 impl SessionCache {
-    /// Offers the session of the server `name` to that server, which `ssl` is going to talk to.
-    pub(crate) fn offer(&self, ssl: &mut SslRef, name: &Option<PeerName>, now: Instant) {
+    fn offer(&self, ssl: &mut SslRef, name: &Option<PeerName>, now: Instant) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = sessions.get(name) {
             let valid = now < session.until && validity::is_in_future(session.expiry);
@@ -53,8 +83,7 @@ impl SessionCache {
         }
     }
 
-    /// Keeps the session of `ssl`, whose handshake with the server `name` is over and was admitted.
-    pub(crate) fn keep(&self, ssl: &SslRef, name: &Option<PeerName>, now: Instant) {
+    fn keep(&self, ssl: &SslRef, name: &Option<PeerName>, now: Instant) {
         let Some(session) = ssl.session() else { return };
         let Some(lifetime) = tickets::ticket_lifetime(session) else { return };
         let lifetime = match Duration::from_secs(lifetime) {
@@ -77,9 +106,7 @@ impl SessionCache {
         sessions.put(name.clone(), session);
     }
 
-    /// Forgets the session of the server `name`: one that ended in a fatal alert must not be resumed (RFC
-    /// 5246 section 7.2.2), and one that does not work must not be tried for ever.
-    pub(crate) fn forget(&self, name: &Option<PeerName>) {
+    fn forget(&self, name: &Option<PeerName>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop(name);
     }
 }

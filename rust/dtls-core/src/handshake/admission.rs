@@ -10,6 +10,7 @@ use std::sync::Arc;
 use openssl::ssl::{SslRef, SslVersion};
 use openssl::x509::X509VerifyResult;
 
+use crate::config::session_cache::KnownServer;
 use crate::config::{ClientSettings, CurrentSettings, ServerAuthentication, ServerSettings};
 use crate::credentials::peer_name::{CommonName, PeerName};
 use crate::credentials::psk::Psk;
@@ -21,8 +22,8 @@ use crate::ssl::suites::{self, Proof, Suite};
 pub(crate) enum Expectation {
     /// A server, about its client: the settings that the handshake began with, and those that count now.
     Client(Arc<ServerSettings>, Arc<CurrentSettings>),
-    /// A client, about the server of this name.
-    Server(Arc<ClientSettings>, Option<PeerName>),
+    /// A client, about this server.
+    Server(Arc<ClientSettings>, Arc<KnownServer>),
 }
 
 /// Whether what was negotiated may be called connected.
@@ -48,24 +49,16 @@ pub(crate) fn admit(ssl: &SslRef, expectation: &Expectation) -> Result<(), Failu
             }
             admit_client(ssl, verification)
         }
-        Expectation::Server(settings, name) => match &settings.server {
+        Expectation::Server(settings, server) => match &settings.server {
             ServerAuthentication::Psk(psk) => admit_server_by_psk(ssl, psk),
             ServerAuthentication::Certificate(verification) => {
-                admit_server(ssl, verification, name.as_ref())
+                admit_server(ssl, verification, server.name.as_ref())
             }
         },
     }
 }
 
 impl Expectation {
-    /// The name of the server that a client connects to.
-    pub(super) fn server_name(&self) -> &Option<PeerName> {
-        match self {
-            Self::Client(..) => &None,
-            Self::Server(_, name) => name,
-        }
-    }
-
     /// Whether that suite was asked for. One of a pre-shared key never is by a side that has none.
     fn allows(&self, suite: &Suite) -> bool {
         match self {

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use openssl::ssl::SslRef;
 
-use crate::config::session_cache::SessionCache;
+use crate::config::session_cache::KnownServer;
 use crate::config::{ClientConfig, Limits, MAX_PACKET};
 use crate::credentials::peer_name::{self, PeerName};
 use crate::credentials::{certificate, pins};
@@ -99,16 +99,9 @@ pub struct Session {
 /// How a session came about.
 enum Origin {
     /// This side is the client.
-    Client(ClientOrigin),
+    Client(Arc<KnownServer>),
     /// This side is the server.
     Server(ServerOrigin),
-}
-
-/// Where a client's session is kept to be resumed.
-struct ClientOrigin {
-    /// `None` if it is not to be resumed.
-    cache: Option<Arc<SessionCache>>,
-    server_name: Option<PeerName>,
 }
 
 /// What a server's session began with.
@@ -171,10 +164,11 @@ impl Session {
         server_name: Option<PeerName>,
         now: Instant,
     ) -> Result<Self, ConnectError> {
-        let handshaking = Handshaking::of_client(config, &server_name, now)?;
         let cache = config.session_cache.clone();
-        let origin = Origin::Client(ClientOrigin { cache, server_name });
-        Ok(Self::start(handshaking, config.limits, origin, RegisteredCounters::default(), now))
+        let server = Arc::new(KnownServer { name: server_name, cache });
+        let handshaking = Handshaking::of_client(config, Arc::clone(&server), now)?;
+        let (origin, counters) = (Origin::Client(server), RegisteredCounters::default());
+        Ok(Self::start(handshaking, config.limits, origin, counters, now))
     }
 
     /// The session of the client at `peer`, whose ClientHello `hello` has the right cookie and was read
@@ -517,12 +511,8 @@ impl Session {
         };
         self.io.note_refused();
         self.io.counters.connected(matches!(self.state, State::Connected(_)));
-        if let (
-            State::Failed(_),
-            Origin::Client(ClientOrigin { cache: Some(cache), server_name }),
-        ) = (&self.state, &self.origin)
-        {
-            cache.forget(server_name);
+        if let (State::Failed(_), Origin::Client(server)) = (&self.state, &self.origin) {
+            server.forget();
         }
         if let (
             State::Failed(_) | State::Closed(_),

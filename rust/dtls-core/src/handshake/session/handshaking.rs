@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::session_cache::SessionCache;
+use crate::config::session_cache::KnownServer;
 use crate::config::{ClientConfig, Limits};
 use crate::credentials::peer_name::PeerName;
 use crate::credentials::{psk, verification};
@@ -39,8 +39,6 @@ pub(crate) struct Handshaking {
     link: Link,
     expectation: Expectation,
     limits: Limits,
-    /// Where a client keeps its session, if it does.
-    session_cache: Option<Arc<SessionCache>>,
     /// Where a server counts its client once it is connected.
     admission: Option<Admission>,
     progress: Progress,
@@ -110,42 +108,38 @@ struct Oversized {
 /// A client's SSL object.
 fn client_link(
     config: &ClientConfig,
-    server_name: &Option<PeerName>,
+    server: &KnownServer,
     now: Instant,
 ) -> Result<Link, ConnectError> {
-    if config.settings.verifies_name() && server_name.is_none() {
+    if config.settings.verifies_name() && server.name.is_none() {
         return Err(ConnectError::NoServerName);
     }
     let mut link = Link::new(&config.context, config.limits.mtu())?;
     let ssl = link.ssl_mut();
     ssl.set_connect_state();
-    if let Some(PeerName::Dns(name)) = server_name {
+    if let Some(PeerName::Dns(name)) = &server.name {
         ssl.set_hostname(name)?;
     }
-    let verified = server_name.as_ref().filter(|_| config.settings.verifies_name());
+    let verified = server.name.as_ref().filter(|_| config.settings.verifies_name());
     verification::begin(ssl, Role::Server, verified)?;
-    if let Some(cache) = &config.session_cache {
-        cache.offer(ssl, server_name, now);
-    }
+    server.offer(ssl, now);
     // The client begins: copies cannot be aimed at a spoofed address.
     link.allow_copies(true);
     Ok(link)
 }
 
 impl Handshaking {
-    /// That of a client with the server of this name, which has not sent anything yet.
+    /// That of a client with `server`, which has not sent anything yet.
     pub(super) fn of_client(
         config: &ClientConfig,
-        server_name: &Option<PeerName>,
+        server: Arc<KnownServer>,
         now: Instant,
     ) -> Result<Box<Self>, ConnectError> {
-        let link = client_link(config, server_name, now)?;
-        let settings = Arc::clone(&config.settings);
-        let expectation = Expectation::Server(settings, server_name.clone());
+        let link = client_link(config, &server, now)?;
+        let expectation = Expectation::Server(Arc::clone(&config.settings), server);
         let mut handshaking = Self::new(link, expectation, config.limits, now);
         handshaking.deadline = now + config.limits.first_answer_timeout();
         handshaking.again = Some(config.clone());
-        handshaking.session_cache.clone_from(&config.session_cache);
         Ok(handshaking)
     }
 
@@ -176,7 +170,6 @@ impl Handshaking {
             link,
             expectation,
             limits,
-            session_cache: None,
             admission: None,
             progress: Progress::Free,
             deadline: now + limits.handshake_timeout(),
@@ -405,9 +398,10 @@ impl Handshaking {
             return io.fail(self.timeout(now, io));
         }
         if self.link.is_exhausted()
+            && let Expectation::Server(_, server) = &self.expectation
             && let Some(config) = self.again.take()
         {
-            match client_link(&config, self.expectation.server_name(), now) {
+            match client_link(&config, server, now) {
                 Ok(link) => self.link = link,
                 Err(error) => return io.fail(Failure::Internal(error.to_string())),
             }
@@ -460,8 +454,8 @@ impl Handshaking {
                     io.counters.get(Count::Retransmissions),
                     self.link.ssl().current_cipher().map_or("no cipher", |cipher| cipher.name()),
                 );
-                if let Some(cache) = &self.session_cache {
-                    cache.keep(self.link.ssl(), self.expectation.server_name(), now);
+                if let Expectation::Server(_, server) = &self.expectation {
+                    server.keep(self.link.ssl(), now);
                 }
                 // Application data may have come in the same datagram, or before the Finished.
                 let pending = self.early || self.link.has_pending();
