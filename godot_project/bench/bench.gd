@@ -67,7 +67,7 @@ const SMALL := 64
 var _task: Dictionary
 var _plan: Dictionary
 ## The sides by name, in the order of this round.
-var _sides: Dictionary[String, BenchSide]
+var _sides := {}
 ## Figure to side to samples.
 var _samples := {}
 ## What went wrong first. Nothing is measured after it.

@@ -3,6 +3,7 @@
 ##
 ## What a test has to do to pass: assert something, come to its end within the time limit, without
 ## an error of the script, and without an error, warning or message printed that it did not expect.
+## Before Godot 4.5 nobody hears what is printed; how much was left out for it is said at the end.
 ##
 ## The errors that a test expects are on the terminal all the same, because the engine prints them
 ## before any Logger sees them. They stand above the line of their test, which counts them.
@@ -27,6 +28,11 @@ var _only: PackedStringArray = []
 var _arguments: PackedStringArray
 var _passed := 0
 var _failed := 0
+## Tests that cannot be run in this engine.
+var _left_out := 0
+## Tests that said something about the console where nobody hears it, and how often.
+var _deaf_tests := 0
+var _unheard := 0
 var _console := Console.new()
 var _watchdog := Watchdog.new()
 
@@ -46,20 +52,33 @@ func run(arguments: PackedStringArray) -> int:
 		)
 		print(summary(0, 1))
 		return 1
-	OS.add_logger(_console)
+	var problem := _console.start()
+	if problem != "":
+		print("The tests cannot be run: %s" % problem)
+		print(summary(0, 1))
+		return 1
 	_watchdog.start()
 	print("Errors printed from here on belong to the test whose line comes next.")
 	for file in DirAccess.get_files_at(SUITES):
 		if file.begins_with("test_") and file.ends_with(".gd") and _is_ours(_suite_of(file)):
 			await _run_suite(file)
 	_watchdog.stop()
-	OS.remove_logger(_console)
+	_console.stop()
+	_print_what_was_left_out()
 	print(summary(_passed, _failed))
 	return 0 if _failed == 0 and _passed > 0 else 1
 
 
 static func summary(passed: int, failed: int) -> String:
 	return "engine: %d passed, %d failed" % [passed, failed]
+
+
+func _print_what_was_left_out() -> void:
+	if not Console.has_loggers():
+		print("This engine has no Logger, so errors that no test expects were not noticed;")
+		print("checks of the console left out: %d, in tests: %d" % [_unheard, _deaf_tests])
+	if _left_out > 0:
+		print("tests left out, since this engine lacks what they need: %d" % _left_out)
 
 
 func _suites_after(argument: String) -> PackedStringArray:
@@ -129,6 +148,14 @@ func _run_test(full_name: String, script: GDScript, method: String) -> void:
 		remarks.append("%d expected error%s above" % [suite.expected_errors, plural])
 	if suite.note != "":
 		remarks.append(suite.note)
+	if suite.unheard > 0:
+		remarks.append("checks of the console left out: %d" % suite.unheard)
+	if suite.left_out != "" and suite.failures.is_empty():
+		_left_out += 1
+		print("skip  %s (%s)" % [full_name, suite.left_out])
+		return
+	_unheard += suite.unheard
+	_deaf_tests += 1 if suite.unheard > 0 else 0
 	_report(full_name, suite.failures, ", ".join(remarks))
 
 

@@ -23,11 +23,16 @@ var time_limit := 60.0
 var note := ""
 ## The arguments after `--` on the command line.
 var arguments: PackedStringArray = []
+## Why the test cannot be run in this engine.
+var left_out := ""
+## What the test said about the console, where nobody hears what is printed.
+var unheard := 0
 
 var _console: Console
 var _deadline := 0
 var _unexpected: Array[Console.Entry] = []
 var _tolerated: PackedStringArray = []
+var _scratch: PackedStringArray = []
 
 
 ## Called before each test. May be a coroutine.
@@ -70,9 +75,20 @@ func fail(why: String) -> void:
 	_note(why)
 
 
+## Whether this engine has something that not every one has which the addon runs in. If not, the
+## test is left out, and has to return.
+func engine_has(something: bool, what: String) -> bool:
+	if not something:
+		left_out = "this engine has no %s" % what
+	return something
+
+
 ## An error or a warning with `part` in it has been printed. Each call accounts for exactly one;
 ## what is left at the end of the test makes it fail.
 func expect_error(part: String) -> void:
+	if not Console.has_loggers():
+		unheard += 1
+		return
 	assertions += 1
 	_read_console()
 	for entry in _unexpected:
@@ -85,17 +101,24 @@ func expect_error(part: String) -> void:
 
 ## Nothing has been printed that was not expected.
 func expect_silence() -> void:
+	if not Console.has_loggers():
+		unheard += 1
+		return
 	assertions += 1
-	_read_console()
-	for entry in _unexpected:
-		_note("printed %s" % entry)
-	_unexpected.clear()
+	_check_silence()
 
 
 ## From now on, errors with `part` in them are accepted, however many: noise of the engine's own
 ## DTLS, which is not what is tested.
 func tolerate(part: String) -> void:
 	_tolerated.append(part)
+
+
+## The path of a file that is removed after the test.
+func scratch(name: String) -> String:
+	var path := "user://%d_%s" % [Time.get_ticks_usec(), name]
+	_scratch.append(path)
+	return ProjectSettings.globalize_path(path)
 
 
 func has_failed() -> bool:
@@ -118,10 +141,22 @@ func begin(console: Console, seconds: float, user_arguments: PackedStringArray) 
 
 ## For the runner: the verdict on what nobody asserted.
 func finish() -> void:
-	expect_silence()
-	assertions -= 1  # That one was not the test's own.
-	if assertions == 0 and failures.is_empty():
+	_check_silence()
+	for path in _scratch:
+		DirAccess.remove_absolute(path)
+	if assertions > 0 or left_out != "" or not failures.is_empty():
+		return
+	if unheard > 0:
+		left_out = "it is about the console alone, which nobody hears in this engine"
+	else:
 		failures.append("it asserts nothing")
+
+
+func _check_silence() -> void:
+	_read_console()
+	for entry in _unexpected:
+		_note("printed %s" % entry)
+	_unexpected.clear()
 
 
 func _read_console() -> void:
@@ -149,9 +184,12 @@ func _note(what: String) -> void:
 ## The lines of the test that led here, innermost first.
 func _stack() -> String:
 	var lines: PackedStringArray = []
-	for backtrace in Engine.capture_script_backtraces():
+	# Since Godot 4.5.
+	if not Engine.has_method(&"capture_script_backtraces"):
+		return ""
+	for backtrace: RefCounted in Engine.call(&"capture_script_backtraces"):
 		for i in backtrace.get_frame_count():
-			var file := backtrace.get_frame_file(i)
+			var file: String = backtrace.get_frame_file(i)
 			if file in NOT_THE_TEST:
 				continue
 			var place := [file, backtrace.get_frame_line(i), backtrace.get_frame_function(i)]

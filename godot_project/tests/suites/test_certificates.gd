@@ -12,15 +12,6 @@ const SOON := 3.0
 ## One key for all tests: making one takes more than half a second.
 static var _rsa_key: CryptoKey
 
-var _scratch: PackedStringArray = []
-
-
-func after_each() -> void:
-	super()
-	for path in _scratch:
-		DirAccess.remove_absolute(path)
-
-
 # --- what is trusted ---
 
 
@@ -465,9 +456,8 @@ func made_by_engine(issuer: String) -> X509Certificate:
 
 ## A file of its own, so that no other test has its resource loaded.
 func user_copy_of(certificate: String) -> String:
-	var path := "user://%s_%d.crt" % [certificate, Time.get_ticks_usec()]
+	var path := scratch(certificate + ".crt")
 	var file := FileAccess.open(path, FileAccess.WRITE)
 	file.store_string(Pki.text(certificate + ".crt"))
 	file.close()
-	_scratch.append(path)
 	return path

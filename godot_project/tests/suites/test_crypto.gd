@@ -20,15 +20,6 @@ const CLIENT := DTLSCrypto.USAGE_CLIENT
 static var _ca_key := DTLSCrypto.generate_key()
 static var _ca := DTLSCrypto.generate_ca(_ca_key, "A Game's CA")
 
-var _scratch: PackedStringArray = []
-
-
-func after_each() -> void:
-	super()
-	for path in _scratch:
-		DirAccess.remove_absolute(path)
-
-
 # --- self-signed ---
 
 
@@ -365,14 +356,6 @@ func serve_self_signed() -> String:
 	var certificate := DTLSCrypto.generate_self_signed_certificate(key, LOCALHOST)
 	equal(network.serve_with(key, certificate), OK)
 	return saved(certificate, "own.crt")
-
-
-## The path of a file that is removed after the test.
-func scratch(name: String) -> String:
-	var path := "user://%d_%s" % [Time.get_ticks_usec(), name]
-	path = ProjectSettings.globalize_path(path)
-	_scratch.append(path)
-	return path
 
 
 ## A server with this certificate and a client that trusts `trusted` find each other, in silence.

@@ -144,11 +144,12 @@ func check_level(reports: Array, who: String, growth: int) -> void:
 ## connected, leaves nothing behind, and does not keep the next player out.
 func check_flood(addresses: int, rate: int) -> void:
 	var pair := connected_pair()
-	var file := FileAccess.create_temp(FileAccess.WRITE, "client_hello")
+	var path := scratch("client_hello")
+	var file := FileAccess.open(path, FileAccess.WRITE)
 	file.store_buffer(client_hello())
-	file.flush()
+	file.close()
 	var arguments: PackedStringArray = ["flood", "--to", "127.0.0.1:%d" % network.port()]
-	arguments.append_array(["--datagram", file.get_path()])
+	arguments.append_array(["--datagram", path])
 	arguments.append_array(["--addresses", str(addresses), "--rate", str(rate)])
 	var memory_before := resident_bytes()
 	var dropped_before := dropped_by_the_system()

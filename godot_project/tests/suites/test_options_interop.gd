@@ -109,11 +109,12 @@ func test_s_server_with_another_pre_shared_key() -> void:
 
 
 func test_gnutls_serv_with_a_pre_shared_key() -> void:
-	var keys := FileAccess.create_temp(FileAccess.WRITE, "psk", "txt")
+	var path := scratch("psk.txt")
+	var keys := FileAccess.open(path, FileAccess.WRITE)
 	keys.store_string("%s:%s\n" % [PSK_IDENTITY, PSK_HEX])
-	keys.flush()
+	keys.close()
 	var port := Network.unused_port()
-	run_gnutls_serv(port, ["--pskpasswd", keys.get_path_absolute(), "--priority", GNUTLS_PSK])
+	run_gnutls_serv(port, ["--pskpasswd", path, "--priority", GNUTLS_PSK])
 	check_as_server(port, psk_client_options(), "")
 
 

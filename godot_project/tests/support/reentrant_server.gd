@@ -2,6 +2,7 @@
 ## console in a game may. It is run with --verbose and at the level Debug.
 extends Node
 
+const Console := preload("res://tests/console.gd")
 const HOST := "127.0.0.1"
 const HANDSHAKING := PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING
 const CONNECTED := PacketPeerDTLSOpenSSL.STATUS_CONNECTED
@@ -10,30 +11,10 @@ var _udp_server := UDPServer.new()
 var _server := DTLSServerOpenSSL.new()
 var _client := PacketPeerDTLSOpenSSL.new()
 var _peer: PacketPeerDTLSOpenSSL
-var _logger := CallingLogger.new()
-
-
-class CallingLogger:
-	extends Logger
-	var server: DTLSServerOpenSSL
-	var peers: Array[PacketPeerDTLSOpenSSL] = []
-	## What was printed by the addon, and how many datagrams the server had counted by then.
-	var heard: PackedStringArray = []
-	var _is_asking := false
-
-	func _log_message(message: String, _error: bool) -> void:
-		if _is_asking or server == null or not message.begins_with("DTLS: "):
-			return
-		_is_asking = true
-		heard.append("%s: %d" % [message.strip_edges(), server.get_stats().datagrams_received])
-		server.get_last_error()
-		server.remove_psk("nobody")
-		for peer in peers:
-			peer.poll()
-			peer.get_status()
-			peer.get_last_error()
-			peer.get_stats()
-		_is_asking = false
+var _listener: Object
+## What was printed by the addon, and how many datagrams the server had counted by then.
+var _heard: PackedStringArray = []
+var _is_asking := false
 
 
 func _ready() -> void:
@@ -41,9 +22,7 @@ func _ready() -> void:
 	var certificate := DTLSCrypto.generate_self_signed_certificate(key, ["localhost"])
 	_udp_server.listen(0, HOST)
 	_server.setup(key, certificate)
-	_logger.server = _server
-	_logger.peers = [_client]
-	OS.add_logger(_logger)
+	_listener = Console.listen(_ask)
 	var udp := PacketPeerUDP.new()
 	udp.connect_to_host(HOST, _udp_server.get_local_port())
 	_client.connect_to_peer(udp, true, "localhost", certificate)
@@ -55,17 +34,30 @@ func _process(_delta: float) -> void:
 		var taken := _server.take_connection(_udp_server.take_connection())
 		if taken.get_status() == HANDSHAKING:
 			_peer = taken
-			_logger.peers.append(taken)
 	_client.poll()
 	if _peer == null:
 		return
 	_peer.poll()
 	if _peer.get_status() == CONNECTED and _client.get_status() == CONNECTED:
-		OS.remove_logger(_logger)
-		_logger.server = null
-		_logger.peers.clear()
-		for line in _logger.heard:
+		Console.unlisten(_listener)
+		for line in _heard:
 			print("heard ", line)
 		print("connected")
 		set_process(false)
 		get_tree().quit()
+
+
+func _ask(entry: Console.Entry) -> void:
+	if _is_asking or not entry.text.begins_with("DTLS: "):
+		return
+	_is_asking = true
+	_heard.append("%s: %d" % [entry.text.strip_edges(), _server.get_stats().datagrams_received])
+	_server.get_last_error()
+	_server.remove_psk("nobody")
+	for peer: PacketPeerDTLSOpenSSL in [_client, _peer]:
+		if peer != null:
+			peer.poll()
+			peer.get_status()
+			peer.get_last_error()
+			peer.get_stats()
+	_is_asking = false
