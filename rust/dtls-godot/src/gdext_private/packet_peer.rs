@@ -31,13 +31,7 @@ macro_rules! packet_peer_extension {
         impl godot::private::You_forgot_the_attribute__godot_api for $class {}
 
         impl godot::obj::cap::ImplementsGodotVirtual for $class {
-            #[cfg(feature = "api-4-3")]
             fn __virtual_call(name: &str) -> godot::sys::GDExtensionClassCallVirtual {
-                $crate::gdext_private::packet_peer::virtual_call::<Self>(name)
-            }
-
-            #[cfg(not(feature = "api-4-3"))]
-            fn __virtual_call(name: &str, _hash: u32) -> godot::sys::GDExtensionClassCallVirtual {
                 $crate::gdext_private::packet_peer::virtual_call::<Self>(name)
             }
         }
