@@ -21,7 +21,8 @@
 //!    any suite.
 //! 5. `help.rs`: `private::{DocsShard, DocsItem, InherentImplDocs}`, `__GODOT_DOCS_REGISTRY` and
 //!    `docs::__gather_xml_docs`. What 1 and 2 register has its part of the editor's help by it. If it changes,
-//!    a description is missing: `cargo xtask test` `help.rs::everything_is_described`.
+//!    a description is missing: `cargo xtask test` `help.rs::everything_is_described`. With `documented-names`
+//!    it hands the pages over again, as `docs::register` does before.
 //! 6. `class_ids.rs` calls nothing private. It works around how gdext keeps the names of classes.
 //!    `test_threads.gd` ends with the engine if it is needed and not there; once gdext keeps names where they
 //!    stay, the file goes.

@@ -33,6 +33,10 @@ struct Addon;
 #[gdextension]
 unsafe impl ExtensionLibrary for Addon {
     fn on_stage_init(stage: InitStage) {
+        #[cfg(feature = "documented-names")]
+        if stage == InitStage::Editor {
+            gdext_private::help::register();
+        }
         if stage == InitStage::Scene {
             class_ids::add_those_of_the_engine();
             class_ids::add::<DtlsServer>();

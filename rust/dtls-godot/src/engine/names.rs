@@ -11,6 +11,12 @@ pub(crate) const SERVER: &str =
 pub(crate) const PEER: &str =
     if cfg!(feature = "documented-names") { "PacketPeerDTLS" } else { "PacketPeerDTLSOpenSSL" };
 
+/// A text of ours, which has the names of the default build, with those that this build has.
+#[cfg(any(test, feature = "documented-names"))]
+pub(crate) fn in_text(text: &str) -> String {
+    text.replace("DTLSServerOpenSSL", SERVER).replace("PacketPeerDTLSOpenSSL", PEER)
+}
+
 /// Defines the struct behind an engine class: `class! { server, struct ... }`.
 macro_rules! class {
     (server, $($definition:tt)*) => {

@@ -19,7 +19,23 @@ macro_rules! add_help {
 pub(crate) use add_help;
 
 /// The pages of all classes, as XML.
-#[cfg(test)]
+#[cfg(any(test, feature = "documented-names"))]
 pub(crate) fn pages() -> impl Iterator<Item = String> {
-    godot::docs::__gather_xml_docs()
+    godot::docs::__gather_xml_docs().map(|xml| crate::engine::names::in_text(&xml))
+}
+
+/// Gives the editor the pages again, now with the names that this build has: what gdext gives are the comments
+/// as they are.
+#[cfg(feature = "documented-names")]
+pub(crate) fn register() {
+    for xml in pages() {
+        // SAFETY: as gdext does, while the editor's part of the extension is set up: the engine reads so many
+        // bytes of UTF-8, and keeps none.
+        unsafe {
+            godot::sys::interface_fn!(editor_help_load_xml_from_utf8_chars_and_len)(
+                xml.as_ptr().cast(),
+                xml.len() as i64,
+            );
+        }
+    }
 }
