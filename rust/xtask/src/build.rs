@@ -25,15 +25,21 @@ pub(crate) fn build_and_stage(release: bool) -> Result<()> {
 
 /// Builds the library; returns its path.
 pub(crate) fn library(release: bool) -> Result<PathBuf> {
+    library_with(release, "")
+}
+
+/// Builds the library with features, which have commas in between.
+pub(crate) fn library_with(release: bool, features: &str) -> Result<PathBuf> {
     ensure!(
         cfg!(all(target_os = "linux", target_arch = "x86_64")),
         "the addon can be staged on Linux on x86_64 only, so far"
     );
-    if release {
-        built(&["--package", "dtls-godot", "--release"], "release", LIBRARY)
+    let (args, profile) = if release {
+        (["--package=dtls-godot", "--release"], "release")
     } else {
-        built(&LIBRARIES, "debug", LIBRARY)
-    }
+        (LIBRARIES, "debug")
+    };
+    built(&[&args[..], &["--features", features]].concat(), profile, LIBRARY)
 }
 
 /// Where `netsim` is, if it has been built.

@@ -50,6 +50,9 @@ enum Command {
         /// Build with optimisation
         #[arg(long)]
         release: bool,
+        /// Features of dtls-godot, such as documented-names
+        #[arg(long, default_value = "", hide_default_value = true)]
+        features: String,
     },
     /// Prints the command of the engine in use, installing it if need be; or runs it
     Godot {
@@ -116,7 +119,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Build { release } => build::run(release),
-        Command::Stage { dir, release } => stage::run(&dir, release),
+        Command::Stage { dir, release, features } => stage::run(&dir, release, &features),
         Command::Godot { args } => engine::run(&args),
         Command::Demo { release } => test::run_engine(Some("demo/"), release, false),
         Command::Test { engine: None, soak, .. } => test::run_all(soak),

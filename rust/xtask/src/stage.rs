@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use regex::Regex;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::package::{Kind, Target};
@@ -14,9 +15,28 @@ use crate::{build, workspace};
 const MANIFEST: &str = "dtls.gdextension";
 pub(crate) const EXTENSION: &str = "res://addons/dtls/dtls.gdextension";
 
-pub(crate) fn run(project: &Path, release: bool) -> Result<ExitCode> {
-    stage(project, &build::library(release)?, release)?;
+/// With `features` of dtls-godot, which have commas in between.
+pub(crate) fn run(project: &Path, release: bool, features: &str) -> Result<ExitCode> {
+    stage(project, &build::library_with(release, features)?, release)?;
+    if features.split(',').any(|feature| feature == "documented-names") {
+        name_as_documented(&project.join("addons/dtls"))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Gives the classes the documented names in all texts of a staged addon, and in the names of its files.
+fn name_as_documented(addon: &Path) -> Result<()> {
+    let ours = Regex::new("(DTLSServer|PacketPeerDTLS)OpenSSL")?;
+    for file in files_below(addon)? {
+        // The library is no text.
+        if let Ok(text) = fs::read_to_string(&file) {
+            let path = file.strip_prefix(addon)?.to_string_lossy();
+            fs::remove_file(&file)?;
+            let renamed = addon.join(&*ours.replace_all(&path, "$1"));
+            write(&renamed, ours.replace_all(&text, "$1").as_bytes())?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts the addon with this library into a project, and has the engine load it.
@@ -127,6 +147,20 @@ pub(crate) fn copy_project(to: &Path, left_out: &[&str]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_names_the_classes_can_have_the_documented_names() {
+        let dir = tempfile::tempdir().expect("there is room");
+        copy(&addon(&[]).expect("it is there"), dir.path()).expect("there is room");
+        name_as_documented(dir.path()).expect("all can be read");
+        let read = |file: &str| fs::read_to_string(dir.path().join(file)).expect("it is there");
+        for name in ["DTLSServer", "PacketPeerDTLS"] {
+            assert!(read(MANIFEST).contains(&format!("\n{name} = \"icons/{name}.svg\"\n")));
+            assert!(read(&format!("icons/{name}.svg")).contains("<svg"));
+            let texts = read("README.md") + &read("monitors.gd");
+            assert!(texts.contains(name) && !texts.contains(&format!("{name}OpenSSL")));
+        }
+    }
 
     #[test]
     fn the_manifest_names_the_libraries_that_are_there() {
