@@ -29,7 +29,8 @@ func run() -> PackedStringArray:
 	for type in CLASSES:
 		if ClassDB.can_instantiate(type):
 			types.append(type)
-	_check_icons(await _editor.open_create_dialog(), "dialog for a new object", types)
+	if Editor.has_create_dialog():
+		_check_icons(await _editor.open_create_dialog(), "dialog for a new object", types)
 	await _check_plugin()
 	return _problems
 
@@ -57,8 +58,7 @@ func _members(type: String) -> PackedStringArray:
 	for property: Dictionary in ClassDB.class_get_property_list(type, true):
 		if property.usage & PROPERTY_USAGE_EDITOR:
 			names.append(property.name)
-			accessors.append(ClassDB.class_get_property_getter(type, property.name))
-			accessors.append(ClassDB.class_get_property_setter(type, property.name))
+			accessors.append_array(["get_" + property.name, "set_" + property.name])
 	for method: Dictionary in ClassDB.class_get_method_list(type, true):
 		var name: String = method.name
 		if not name.begins_with("_") and not name in accessors:

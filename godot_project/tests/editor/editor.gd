@@ -63,8 +63,13 @@ func open_class_tree() -> Window:
 	return dialog
 
 
+## Since Godot 4.4; before, there is none to open.
+static func has_create_dialog() -> bool:
+	return ClassDB.class_has_method(&"EditorInterface", &"popup_create_dialog")
+
+
 func open_create_dialog() -> Window:
-	EditorInterface.popup_create_dialog(_on_type_chosen, "RefCounted")
+	EditorInterface.call(&"popup_create_dialog", _on_type_chosen, "RefCounted")
 	await settle()
 	return open_dialog("CreateDialog")
 
