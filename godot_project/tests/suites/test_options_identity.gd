@@ -2,6 +2,7 @@
 ## DTLSOptions: what a side shows.
 extends "res://tests/support/options_suite.gd"
 
+## That of encrypted.key.
 const PASSPHRASE := "correct horse"
 
 
@@ -390,12 +391,8 @@ func test_from_options_that_cannot_be_expressed() -> void:
 
 ## A key that needs its passphrase, and its certificate.
 static func encrypted_options() -> DTLSOptions:
-	var encrypt: PackedStringArray = ["pkey", "-in", Pki.path("server.key")]
-	encrypt.append_array(["-aes256", "-passout", "pass:" + PASSPHRASE])
-	var output: Array[String] = []
-	OS.execute("openssl", encrypt, output)
 	var options := pem_options("server")
-	options.private_key_pem = output[0]
+	options.private_key_pem = Pki.text("encrypted.key")
 	return options
 
 

@@ -1,9 +1,11 @@
 //! Cargo, run from within `cargo run`.
 
 use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::process::succeed_quietly;
 use crate::{openssl, workspace};
@@ -35,6 +37,28 @@ pub(crate) fn host() -> Result<String> {
 pub(crate) fn rustc(args: &[&str]) -> Result<String> {
     let said = succeed_quietly(called("RUSTC", "rustc").args(args), "")?;
     Ok(said.text().to_owned())
+}
+
+/// Flags for rustc that give folders other names in the messages within a library, so that it has the same bytes
+/// wherever it is built. Those of crates are among them.
+pub(crate) fn remapped(folders: &[(&Path, &str)]) -> Result<Vec<String>> {
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .context("there is neither CARGO_HOME nor a home directory")?;
+    // Below `src` is a folder whose name depends on where packages come from.
+    let sources = home.join("registry/src");
+    let registries = fs::read_dir(&sources)
+        .with_context(|| format!("cannot read {}; `cargo fetch` makes it", sources.display()))?;
+    let registries = registries.flatten().map(|it| (it.path(), "/crates"));
+    let folders = folders.iter().map(|(folder, name)| (folder.to_path_buf(), *name));
+    let mut folders: Vec<_> = registries.chain(folders).collect();
+    // The last that fits is taken, so the longer ones come later.
+    folders.sort();
+    let flag = |(folder, name): (PathBuf, &str)| {
+        format!("--remap-path-prefix={}={name}", folder.display())
+    };
+    Ok(folders.into_iter().map(flag).collect())
 }
 
 /// Takes out of a command's environment what `cargo run` put into ours. Build scripts that watch

@@ -10,10 +10,13 @@ use anyhow::{Context, Result, ensure};
 
 use crate::display::Display;
 use crate::process::succeed_quietly;
-use crate::{cargo, packages, workspace};
+use crate::{cargo, packages, wine, workspace};
 
 /// The oldest engine that the addon supports, as `compatibility_minimum` in the manifest.
 const OLDEST: (u32, u32) = (4, 3);
+
+/// The suite of Debian's that has it.
+pub(crate) const SUITE: &str = "forky";
 
 /// The engine, and what a game becomes a program with.
 pub(crate) const PROGRAMS: [&str; 3] = ["godot", "godot-template-release", "godot-template-debug"];
@@ -42,6 +45,8 @@ pub(crate) struct Engine {
     program: PathBuf,
     /// Where its packages are unpacked, if they are.
     prefix: Option<PathBuf>,
+    /// What it calls a file of this machine's.
+    paths: fn(&Path) -> String,
 }
 
 impl Engine {
@@ -52,7 +57,7 @@ impl Engine {
         let names = named.map_or_else(|| vec!["godot4".into(), "godot".into()], |name| vec![name]);
         for program in names.iter().filter_map(|name| which::which(name).ok()) {
             match version(&program) {
-                Ok(version) if version >= OLDEST => return Ok(Self { program, prefix: None }),
+                Ok(version) if version >= OLDEST => return Ok(Self::new(program)),
                 Ok((major, minor)) => eprintln!("{} is {major}.{minor}", program.display()),
                 Err(error) => eprintln!("{error:#}"),
             }
@@ -64,12 +69,25 @@ impl Engine {
             if is_named { "where GODOT says" } else { "on this machine" },
         );
         let prefix = unpacked()?;
-        Ok(Self { program: prefix.join("usr/bin/godot"), prefix: Some(prefix) })
+        Ok(Self { prefix: Some(prefix.clone()), ..Self::new(prefix.join("usr/bin/godot")) })
+    }
+
+    fn new(program: PathBuf) -> Self {
+        Self { program, prefix: None, paths: |path| path.display().to_string() }
+    }
+
+    /// One for Windows, by the script that runs it in wine.
+    pub(crate) fn in_wine(program: PathBuf) -> Self {
+        Self { paths: wine::path, ..Self::new(program) }
     }
 
     /// The same engine by another program.
     pub(crate) fn at(&self, program: PathBuf) -> Self {
         Self { program, ..self.clone() }
+    }
+
+    pub(crate) fn path(&self, path: &Path) -> String {
+        (self.paths)(path)
     }
 
     pub(crate) fn program(&self) -> &Path {
@@ -134,6 +152,7 @@ fn unpacked() -> Result<PathBuf> {
     packages::cached("engine-2", |prefix| {
         packages::unpack(
             prefix,
+            SUITE,
             &["amd64"],
             &[&PROGRAMS[..], &["libgl1", "patchelf"]].concat(),
             &[],

@@ -29,18 +29,19 @@ const CERTIFICATES: [(&str, &str); 3] =
 
 /// For whom a game is exported, and what runs it.
 pub(crate) struct Player {
-    /// As the engine calls it.
+    /// As the engine calls them.
+    pub(crate) platform: &'static str,
     pub(crate) architecture: &'static str,
-    /// The folder of the export templates, unless the engine has its own.
-    pub(crate) templates: Option<PathBuf>,
+    /// An export template for each kind that is tried. Without a path, the engine has its own.
+    pub(crate) templates: Vec<(Kind, PathBuf)>,
     /// What runs the exported program, if it does not run by itself.
     pub(crate) emulator: Vec<OsString>,
 }
 
 /// Exports the game with the package in `archive`, and plays it: one test for each kind.
 pub(crate) fn check(engine: &Engine, archive: &Path) -> Result<Counts> {
-    let player =
-        Player { architecture: "x86_64", templates: engine.templates(), emulator: Vec::new() };
+    let templates = Player::templates(engine.templates().as_deref());
+    let player = Player { platform: "Linux", architecture: "x86_64", templates, emulator: vec![] };
     check_on(&player, engine, archive)
 }
 
@@ -52,11 +53,11 @@ pub(crate) fn check_on(player: &Player, engine: &Engine, archive: &Path) -> Resu
     import(engine, &project)?;
 
     let mut counts = Counts::default();
-    for kind in Kind::ALL {
+    for (kind, _) in &player.templates {
         let outcome = player
-            .export(engine, &project, &work.path().join(kind.name()), kind)
+            .export(engine, &project, &work.path().join(kind.name()), *kind)
             .and_then(|program| {
-                player.play(&program, &work.path().join("played").join(kind.name()), kind)
+                player.play(&program, &work.path().join("played").join(kind.name()), *kind)
             });
         if let Err(error) = &outcome {
             println!("   The game that was exported for {} failed: {error:#}", kind.name());
@@ -68,16 +69,16 @@ pub(crate) fn check_on(player: &Player, engine: &Engine, archive: &Path) -> Resu
 
 fn make_project(project: &Path, player: &Player, archive: &Path) -> Result<()> {
     package::unpack(archive, project)?;
-    let template = |kind: &str| {
-        let folder = player.templates.as_ref();
-        let program = folder.map(|dir| dir.join(format!("godot-template-{kind}")));
-        program.unwrap_or_default().display().to_string()
+    let template = |kind: Kind| {
+        let found = player.templates.iter().find(|(of, _)| *of == kind);
+        found.map(|(_, program)| program.display().to_string()).unwrap_or_default()
     };
     for (name, bytes) in workspace::read(GAME)? {
         let text = String::from_utf8(bytes)?
             .replace("{architecture}", player.architecture)
-            .replace("{debug}", &template("debug"))
-            .replace("{release}", &template("release"));
+            .replace("{platform}", player.platform)
+            .replace("{debug}", &template(Kind::Debug))
+            .replace("{release}", &template(Kind::Release));
         // A project.godot within another project would be one of its own.
         let name = name.display().to_string().replace(".txt", "");
         stage::write(&project.join(name), text.as_bytes())?;
@@ -105,12 +106,21 @@ fn import(engine: &Engine, project: &Path) -> Result<()> {
 }
 
 impl Player {
+    /// Debian's export templates in a folder, or the engine's own.
+    pub(crate) fn templates(folder: Option<&Path>) -> Vec<(Kind, PathBuf)> {
+        let file = |kind: Kind| folder.map(|it| it.join(format!("godot-template-{}", kind.name())));
+        Kind::ALL.map(|kind| (kind, file(kind).unwrap_or_default())).into()
+    }
+
     fn export(&self, engine: &Engine, project: &Path, to: &Path, kind: Kind) -> Result<PathBuf> {
         fs::create_dir_all(to)?;
-        let program = to.join(format!("game.{}", self.architecture));
+        let program = to.join("game").with_extension(match self.platform {
+            "Linux" => self.architecture,
+            _ => "exe",
+        });
         let mut command = engine.headless("export")?;
         command.arg("--path").arg(project);
-        command.args([&format!("--export-{}", kind.name()), "Linux"]).arg(&program);
+        command.args([&format!("--export-{}", kind.name()), self.platform]).arg(&program);
         let (said, complaints) = Started::new(&mut command, to)?.end().context("the export")?;
         ensure!(complaints.is_empty() && program.is_file(), "the export said:\n{said}{complaints}");
         Ok(program)
@@ -125,9 +135,8 @@ impl Player {
         let start = |side: &str| -> Result<Started> {
             let directory = folder.join(side);
             fs::create_dir_all(&directory)?;
-            let words: Vec<_> = self.emulator.iter().cloned().chain([program.into()]).collect();
-            let mut command = Command::new(&words[0]);
-            command.args(&words[1..]).env_clear().current_dir(&directory);
+            let mut command = process::by(&self.emulator, program);
+            command.env_clear().current_dir(&directory);
             command.args(["--headless", "--", side, &port]).arg(&keys);
             Started::new(&mut command, &directory)
         };

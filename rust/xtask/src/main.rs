@@ -19,9 +19,13 @@ mod packages;
 mod process;
 mod screenshots;
 mod stage;
+mod standard_library;
 mod test;
 mod tidy;
+mod windows;
+mod wine;
 mod workspace;
+mod zig;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -107,6 +111,12 @@ enum Command {
         #[arg(value_name = "FILTER")]
         filter: Option<String>,
     },
+    /// Packs the addon for Windows, and runs the tests of it in wine, an engine's too if GODOT_WINDOWS names one
+    Windows {
+        /// The suites that are run inside the engine
+        #[arg(default_value = windows::SUITES)]
+        suites: String,
+    },
     /// Runs the checks that need more tools
     Audit {
         /// Only those whose title contains this
@@ -134,6 +144,7 @@ fn main() -> ExitCode {
         Command::Screenshots => screenshots::run(),
         Command::Audit { step } => audit::run(step),
         Command::Arm64 { filter } => arm64::run(filter.as_deref()),
+        Command::Windows { suites } => windows::run(&suites),
         Command::Tidy => tidy::run(),
     };
     result.unwrap_or_else(|error| {

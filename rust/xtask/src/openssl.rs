@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::thread;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use openssl_src::openssl_version;
 use time::macros::date;
 use time::{Date, UtcDateTime};
@@ -148,10 +148,9 @@ pub(crate) fn build(triple: &str, compiler: &Compiler<'_>) -> Result<OpenSsl> {
             process::succeed_quietly(&mut command, &format!("{what} OpenSSL for {triple}"))?;
             Ok(())
         };
-        let architecture = triple.split('-').next().unwrap_or(triple);
-        ensure!(triple.contains("-linux-gnu"), "there is no recipe for OpenSSL on {triple} yet");
+        let platform = platform(triple)?;
         let configure = format!(
-            "./Configure linux-{architecture} --prefix=/usr/local --libdir=lib {OPTIONS} {FLAGS} {flags}"
+            "./Configure {platform} --prefix=/usr/local --libdir=lib {OPTIONS} {FLAGS} {flags}"
         );
         run("perl", &configure, "Configuring")?;
         let jobs = thread::available_parallelism().map_or(1, usize::from);
@@ -161,6 +160,19 @@ pub(crate) fn build(triple: &str, compiler: &Compiler<'_>) -> Result<OpenSsl> {
         Ok(())
     })?;
     Ok(built)
+}
+
+/// What OpenSSL calls a platform.
+fn platform(triple: &str) -> Result<&'static str> {
+    Ok(match triple {
+        "x86_64-unknown-linux-gnu" => "linux-x86_64",
+        "aarch64-unknown-linux-gnu" => "linux-aarch64",
+        "x86_64-pc-windows-gnullvm" => "mingw64",
+        "aarch64-pc-windows-gnullvm" => "mingwarm64",
+        "x86_64-apple-darwin" => "darwin64-x86_64-cc",
+        "aarch64-apple-darwin" => "darwin64-arm64-cc",
+        _ => bail!("there is no recipe for OpenSSL on {triple} yet"),
+    })
 }
 
 /// One that the crate itself builds, with its own choice of what is in it: for the platforms whose

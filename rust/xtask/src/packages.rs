@@ -81,16 +81,17 @@ fn apt_get() -> Command {
     command
 }
 
-/// The suite of Debian's that has the engine. An older Debian cannot install that package, but can run it with
-/// the libraries that it comes with. So all of it is unpacked into a folder, by an apt with lists and a state
-/// of its own, which takes the machine's configuration and mirror and changes nothing of the machine.
-const SUITE: &str = "forky";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Unpacks `packages` with all that they depend on, and others `alone`. `architectures` are Debian's; a package
-/// that is asked for by its name alone is of the first.
+/// Unpacks `packages` of a suite of Debian's with all that they depend on, and others `alone`. `architectures` are
+/// Debian's; a package that is asked for by its name alone is of the first.
+///
+/// An older Debian cannot install what is newer, but can run it with the libraries that it comes with. So all of
+/// it is unpacked into a folder, by an apt with lists and a state of its own, which takes the machine's
+/// configuration and mirror and changes nothing of the machine.
 pub(crate) fn unpack(
     prefix: &Path,
+    suite: &str,
     architectures: &[&str],
     packages: &[&str],
     alone: &[&str],
@@ -134,17 +135,19 @@ pub(crate) fn unpack(
         known.text().lines().filter_map(|line| line.strip_suffix(" main")).collect();
     let has_suite = |uri: &&str| {
         let options = format!("arch={} signed-by={KEYRING}", architectures.join(","));
-        let source = format!("deb [{options}] {uri} {SUITE} main\n");
-        let what = format!("Reading the lists of Debian {SUITE}");
+        let source = format!("deb [{options}] {uri} {suite} main\n");
+        let what = format!("Reading the lists of Debian {suite}");
         fs::write(path("sources.list"), source).is_ok()
             && apt(&["--error-on=any", "update"], &[], &what).is_ok()
     };
     let archive = archives.iter().find(|uri| has_suite(uri));
-    archive.with_context(|| format!("no archive has Debian {SUITE}, of {archives:?}"))?;
+    archive.with_context(|| format!("no archive has Debian {suite}, of {archives:?}"))?;
 
     let what = format!("Downloading {} (once)", [packages, alone].concat().join(", "));
     let install = ["-y", "--download-only", "--no-install-recommends", "install"];
-    apt(&install, packages, &what)?;
+    if !packages.is_empty() {
+        apt(&install, packages, &what)?;
+    }
     if !alone.is_empty() {
         apt(&["download"], alone, &what)?;
     }

@@ -1,7 +1,9 @@
 //! Running other programs. What those with a limit print goes through a file, so that a program which they have
 //! left behind cannot hold us up, and they are killed when we do not wait for them any more.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,6 +113,14 @@ pub(crate) fn succeed_quietly(command: &mut Command, label: &str) -> Result<Fini
         bail!("`{}` {}:\n{}", shown(command), output.status, format!("{out}{err}").trim_end());
     }
     Ok(Finished { status: Some(output.status), printed: out.into_owned() })
+}
+
+/// A call of a program by what runs it, if it does not run by itself.
+pub(crate) fn by(runner: &[OsString], program: &Path) -> Command {
+    let mut words = runner.iter().map(OsString::as_os_str).chain([program.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
 }
 
 /// A command as one would type it.

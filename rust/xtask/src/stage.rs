@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::package::{Kind, Target};
+use crate::process::succeed_quietly;
 use crate::workspace::Files;
 use crate::{build, workspace};
 
@@ -112,6 +113,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(&new, bytes)
         .and_then(|()| fs::rename(&new, path))
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes a program that is a command of the shell's, to which its own arguments are added.
+pub(crate) fn write_script(path: &Path, command: &str) -> Result<()> {
+    write(path, format!("#!/bin/sh\nexec {command} \"$@\"\n").as_bytes())?;
+    succeed_quietly(Command::new("chmod").arg("+x").arg(path), "")?;
+    Ok(())
 }
 
 /// Enters the addon in the list that the engine reads at start. The editor does so when it scans

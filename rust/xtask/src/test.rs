@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check and every test, and last a line `N passed, N failed`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -11,7 +12,7 @@ use cargo_metadata::{Artifact, Message};
 use crate::build::{self, build_and_stage};
 use crate::engine::Engine;
 use crate::output::{Counts, Steps};
-use crate::process;
+use crate::process::{self, succeed_quietly};
 use crate::{bench, cargo, packages, stage, tidy, workspace};
 
 /// How long each test inside the engine may take, and the start before the first. It is for an engine that
@@ -53,8 +54,8 @@ pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {
                 Ok(Counts::PASS)
             });
             let (product, tools): (Vec<_>, Vec<_>) = programs.into_iter().partition(is_of_product);
-            steps.step("tool tests", || rust_tests(&tools, false));
-            steps.step("rust tests", || rust_tests(&product, soak));
+            steps.step("tool tests", || rust_tests(&tools, &[], false));
+            steps.step("rust tests", || rust_tests(&product, &[], soak));
             steps.step("doc tests", || {
                 let args = ["test", "--workspace", "--no-fail-fast", "--doc"];
                 results(linting()?.args(args), "Testing")
@@ -111,8 +112,14 @@ pub(crate) fn is_of_product((folder, _): &TestProgram) -> bool {
 
 /// Builds everything, all at once, so that nothing is built twice with different features.
 pub(crate) fn build_everything() -> Result<Vec<TestProgram>> {
-    let tests = build_linted(&["--all-targets"])?.into_iter().filter(|it| it.profile.test);
-    let programs: Vec<_> = tests
+    programs(build_linted(&["--all-targets"])?)
+}
+
+/// Those of the tests.
+pub(crate) fn programs(artifacts: Vec<Artifact>) -> Result<Vec<TestProgram>> {
+    let programs: Vec<_> = artifacts
+        .into_iter()
+        .filter(|it| it.profile.test)
         .filter_map(|test| Some((test.manifest_path.parent()?.into(), test.executable?.into())))
         .collect();
     ensure!(!programs.is_empty(), "cargo names no test program");
@@ -127,11 +134,15 @@ fn linting() -> Result<Command> {
     Ok(command)
 }
 
-/// Builds these targets of the workspace. A warning is an error.
+/// Builds these targets of the workspace.
 fn build_linted(targets: &[&str]) -> Result<Vec<Artifact>> {
     let mut command = linting()?;
-    command.args(["build", "--workspace", "--message-format=json"]).args(targets);
-    let finished = process::run(&mut command, "Building", None)?;
+    artifacts(command.args(["build", "--workspace"]).args(targets))
+}
+
+/// What a command of cargo's builds. A warning is an error.
+pub(crate) fn artifacts(command: &mut Command) -> Result<Vec<Artifact>> {
+    let finished = process::run(command.arg("--message-format=json"), "Building", None)?;
     let (mut artifacts, mut complaints) = (Vec::new(), String::new());
     for message in Message::parse_stream(finished.text().as_bytes()) {
         match message? {
@@ -145,10 +156,15 @@ fn build_linted(targets: &[&str]) -> Result<Vec<Artifact>> {
     Ok(artifacts)
 }
 
-fn rust_tests(programs: &[TestProgram], soak: bool) -> Result<Counts> {
+/// Runs them, by `runner` if there is any.
+pub(crate) fn rust_tests(
+    programs: &[TestProgram],
+    runner: &[OsString],
+    soak: bool,
+) -> Result<Counts> {
     let mut counts = Counts::default();
     for (folder, program) in programs {
-        let mut command = Command::new(program);
+        let mut command = process::by(runner, program.as_ref());
         cargo::without_run_variables(&mut command);
         // As cargo does.
         command.current_dir(folder).envs(soak.then_some(SOAK));
@@ -201,32 +217,51 @@ pub(crate) fn engine_tests_in(
     filter: Option<&str>,
     soak: bool,
 ) -> Result<Counts> {
-    for (program, package) in PEERS {
-        packages::install_program(program, package)?;
+    let tests = TestsInside { engine, project, netsim: &build::netsim()?, soak };
+    if let Some(filter) = filter {
+        return tests.run("test", &[filter], true);
     }
-    let netsim = build::netsim()?;
-    let run = |name: &str, args: &[&str], live: bool| -> Result<Counts> {
+    thread::scope(|scope| {
+        let apart = scope.spawn(|| tests.run("test-apart", &["--only", APART], false));
+        let mut counts = tests.run("test", &["--except", APART], true)?;
+        counts += joined(apart)?;
+        Ok(counts)
+    })
+}
+
+/// What runs tests, and what they are told.
+pub(crate) struct TestsInside<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) project: &'a Path,
+    /// The program of that name, for this engine's system.
+    pub(crate) netsim: &'a Path,
+    pub(crate) soak: bool,
+}
+
+impl TestsInside<'_> {
+    /// Runs those that `args` ask for, in an engine whose own files are called `name`.
+    pub(crate) fn run(&self, name: &str, args: &[&str], live: bool) -> Result<Counts> {
+        let Self { engine, project, netsim, soak } = self;
+        for (program, package) in PEERS {
+            packages::install_program(program, package)?;
+        }
         let mut command = engine.headless(name)?;
         // A folder for this run alone: another one at the same time makes its own.
         let pki = tempfile::tempdir()?;
         test_pki::write_all(pki.path()).context("the tests' certificates cannot be written")?;
-        command.arg("--path").arg(project).args(["--", "--test"]).args(args);
-        command.env("DTLS_TEST_PKI", pki.path()).env("DTLS_TEST_NETSIM", &netsim);
+        let mut encrypt = Command::new("openssl");
+        encrypt.current_dir(pki.path()).args(["pkey", "-in", "server.key", "-aes256"]);
+        encrypt.args(["-passout", "pass:correct horse", "-out", "encrypted.key"]);
+        succeed_quietly(&mut encrypt, "")?;
+        command.args(["--path", &engine.path(project), "--", "--test"]).args(args);
+        command.env("DTLS_TEST_PKI", engine.path(pki.path()));
+        command.env("DTLS_TEST_NETSIM", engine.path(netsim));
         // Tests with two engines start the other one. By itself the engine does not know: it may run by
         // another program's help.
         command.env("DTLS_TEST_ENGINE", engine.program());
         command.envs(soak.then_some(SOAK));
         result_of(&mut command, live)
-    };
-    if let Some(filter) = filter {
-        return run("test", &[filter], true);
     }
-    thread::scope(|scope| {
-        let apart = scope.spawn(|| run("test-apart", &["--only", APART], false));
-        let mut counts = run("test", &["--except", APART], true)?;
-        counts += joined(apart)?;
-        Ok(counts)
-    })
 }
 
 fn joined(thread: thread::ScopedJoinHandle<'_, Result<Counts>>) -> Result<Counts> {

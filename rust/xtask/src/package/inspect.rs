@@ -3,15 +3,17 @@
 use anyhow::{Context, Result, ensure};
 use object::elf::{self, FileHeader64};
 use object::endian::LittleEndian;
+use object::pe;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
 use object::read::macho::{FatArch, MachOFatFile32};
+use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 use object::{Architecture, Object, ObjectSection};
 
 use super::Target;
-use super::target::GLIBC;
+use crate::zig::GLIBC;
 
-/// The most that a library for Linux may have, in bytes. What the others come to, nobody has measured: they
-/// have all of OpenSSL.
+/// The most that a library for one processor may have, in bytes; on Windows a tenth more, for the tables by which
+/// its stack is unwound. Libraries for Android have all of OpenSSL, and nobody has measured them.
 const LARGEST: usize = 6_000_000;
 
 /// The one function that the engine calls, as `entry_symbol` in the manifest. In Mach-O, C's names begin
@@ -29,12 +31,17 @@ const ANDROID_PAGE: u64 = 16 * 1024;
 
 /// Looks at a library; returns what it needs, or an error that says why it cannot be shipped.
 pub(super) fn library(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
-    let is_small = bytes.len() <= LARGEST || target.system != "linux";
-    ensure!(is_small, "it has {} bytes; {LARGEST} is the most", bytes.len());
+    let most = match target.system {
+        "windows" => LARGEST + LARGEST / 10,
+        "macos" => LARGEST * target.triples.len(),
+        "android" => usize::MAX,
+        _ => LARGEST,
+    };
+    ensure!(bytes.len() <= most, "it has {} bytes; {most} is the most", bytes.len());
     let has_assembly = bytes.windows(ASSEMBLY.len()).any(|window| window == ASSEMBLY);
     ensure!(has_assembly, "OpenSSL was built without its assembly");
     let needs = match target.system {
-        "windows" => of_file(&object::File::parse(bytes)?, &[Architecture::X86_64])?,
+        "windows" => windows(target, bytes)?,
         "macos" => macos(bytes)?,
         _ => elf(target, bytes)?,
     };
@@ -42,6 +49,12 @@ pub(super) fn library(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
     let missing: Vec<_> = needs.iter().filter(|name| !is_there(name)).collect();
     ensure!(missing.is_empty(), "it needs {missing:?}, which a user may not have");
     Ok(needs)
+}
+
+impl Target {
+    fn processor(self) -> Architecture {
+        if self.architecture == "arm64" { Architecture::Aarch64 } else { Architecture::X86_64 }
+    }
 }
 
 /// What a system always has.
@@ -56,9 +69,26 @@ fn is_part_of_the_system(system: &str, library: &str) -> bool {
     match system {
         "linux" => is_of(GNU),
         "android" => is_of(ANDROID),
-        "windows" => is_of(WINDOWS) || library.starts_with("api-ms-win-core-"),
+        // The C runtime is a part of Windows 10.
+        "windows" => {
+            let is_set = |set: &str| library.starts_with(&format!("api-ms-win-{set}-"));
+            is_of(WINDOWS) || is_set("core") || is_set("crt")
+        }
         _ => library.starts_with("/usr/lib/") || library.starts_with("/System/Library/"),
     }
+}
+
+fn windows(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
+    let file = PeFile64::parse(bytes)?;
+    let flags = file.nt_headers().optional_header().dll_characteristics();
+    for (flag, what) in [
+        (pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE, "a random address"),
+        (pe::IMAGE_DLLCHARACTERISTICS_HIGH_ENTROPY_VA, "a random address of 64 bits"),
+        (pe::IMAGE_DLLCHARACTERISTICS_NX_COMPAT, "data that is never run"),
+    ] {
+        ensure!(flags & flag == flag, "it is linked without {what}");
+    }
+    of_file(&object::File::parse(bytes)?, &[target.processor()])
 }
 
 fn elf(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
@@ -68,10 +98,6 @@ fn elf(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
         let is_for_debugging = name == ".symtab" || name.starts_with(".debug");
         ensure!(!is_for_debugging, "it is not stripped: it has a section {name}");
     }
-    let architecture = match target.architecture {
-        "arm64" => Architecture::Aarch64,
-        _ => Architecture::X86_64,
-    };
     if target.system == "android" {
         for segment in file.elf_program_headers() {
             let align = segment.p_align(LittleEndian);
@@ -82,7 +108,7 @@ fn elf(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
         let newest = newest_glibc(bytes)?.context("it needs no version of glibc at all")?;
         ensure!(newest <= GLIBC, "it needs glibc {}.{}", newest.0, newest.1);
     }
-    of_file(&object::File::parse(bytes)?, &[architecture])
+    of_file(&object::File::parse(bytes)?, &[target.processor()])
 }
 
 /// The highest `GLIBC_` version of a symbol that it takes from somewhere else.

@@ -66,6 +66,8 @@ fn mimalloc_version(header: &str) -> Option<String> {
 
 fn third_party(triples: &[&str]) -> Result<String> {
     let tool = packages::cargo_program("cargo-about", CARGO_ABOUT, "cli")?;
+    // A build fetches what it compiles, and this wants to see what other platforms compile, too.
+    succeed_quietly(cargo::command().args(["fetch", "--locked"]), "Fetching the crates")?;
     let out = tempfile::NamedTempFile::new()?;
     let mut command = Command::new(tool);
     cargo::without_run_variables(&mut command);

@@ -8,23 +8,24 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::openssl::{self, Compiler};
-use crate::packages::{self, Environment};
 use crate::process::succeed_quietly;
-use crate::{arm64, cargo, engine, engine_api, workspace};
+use crate::{cargo, engine_api, openssl, workspace, zig};
 
-/// The newest glibc that a Linux library may need: the engine's own builds do not run on an older one.
-pub(crate) const GLIBC: (u16, u16) = (2, 28);
+/// Names the one function of the library for Windows that others see. The linker runs at the root of the
+/// repository, and a path from there is the same on every machine.
+const EXPORTS: &str = "rust/dtls-godot/windows.def";
+
+/// The oldest macOS that the engine's export templates run on.
+pub(crate) const MACOS: &str = "11.0";
 
 /// The oldest Android that the engine's export templates run on, as an API level.
 const ANDROID_API: u32 = 24;
 
-/// Programs out of a Python package each, so that no machine has to have them.
-const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
-
-/// What takes the hour of the build out of mimalloc. Compilers take it from `SOURCE_DATE_EPOCH` too, but zig
-/// gives an object out of its cache that was made with another one.
-const NO_CLOCK: &str = "-Wno-builtin-macro-redefined -D__DATE__=\"-\" -D__TIME__=\"-\"";
+/// On Windows itself with Visual C++, elsewhere with zig: both of LLVM's make.
+const WINDOWS_X86_64: &str =
+    if cfg!(windows) { "x86_64-pc-windows-msvc" } else { "x86_64-pc-windows-gnullvm" };
+const WINDOWS_ARM64: &str =
+    if cfg!(windows) { "aarch64-pc-windows-msvc" } else { "aarch64-pc-windows-gnullvm" };
 
 /// A platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +80,12 @@ impl fmt::Display for Target {
 impl Target {
     pub(crate) const LINUX_X86_64: Self = target("linux", "x86_64", &["x86_64-unknown-linux-gnu"]);
     pub(crate) const LINUX_ARM64: Self = target("linux", "arm64", &["aarch64-unknown-linux-gnu"]);
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const WINDOWS_X86_64: Self = target("windows", "x86_64", &[WINDOWS_X86_64]);
+    pub(crate) const ALL: [Self; 7] = [
         Self::LINUX_X86_64,
         Self::LINUX_ARM64,
-        target("windows", "x86_64", &["x86_64-pc-windows-msvc"]),
+        Self::WINDOWS_X86_64,
+        target("windows", "arm64", &[WINDOWS_ARM64]),
         target("macos", "universal", &["x86_64-apple-darwin", "aarch64-apple-darwin"]),
         target("android", "arm64", &["aarch64-linux-android"]),
         target("android", "x86_64", &["x86_64-linux-android"]),
@@ -126,39 +129,37 @@ impl Target {
         Ok(joined)
     }
 
+    /// Whether zig compiles and links it, on any machine, in place of the compilers of the platform itself.
+    fn is_crossed(self) -> bool {
+        match self.system {
+            "linux" => true,
+            "windows" => !cfg!(windows),
+            "macos" => !cfg!(target_os = "macos"),
+            _ => false,
+        }
+    }
+
     fn build_for(self, triple: &str, kind: Kind) -> Result<PathBuf> {
-        let mut command = cargo::command();
-        cargo::without_compiler_flags(&mut command);
-        let mut flags = remapped_paths()?;
-        let mut target = triple.to_owned();
-        if self.system == "linux" {
-            let zig = zig()?;
-            let architecture = triple.split('-').next().unwrap_or(triple);
-            let compiler = Compiler {
-                name: "packaged",
-                cc: format!("zig cc -target {architecture}-linux-gnu.{}.{}", GLIBC.0, GLIBC.1),
-                tools: Some(["zig ar", "zig ranlib"]),
-                flags: "-fno-sanitize=undefined",
-                path: Some(&zig),
-                recipe: ZIG.join(" "),
-            };
-            openssl::build(triple, &compiler)?.set(&mut command, triple);
-            command.env(format!("CFLAGS_{}", triple.replace('-', "_")), NO_CLOCK);
-            zig.lead_path_of(&mut command)?;
-            if self == Self::LINUX_ARM64 {
-                arm64::let_compile(&mut command)?;
-            }
-            command.arg("zigbuild");
-            target = format!("{triple}.{}.{}", GLIBC.0, GLIBC.1);
+        let mut flags = cargo::remapped(&[
+            (workspace::root(), "/godot-dtls"),
+            (workspace::target_dir()?, "/target"),
+        ])?;
+        let (mut command, target) = if self.is_crossed() {
+            let command = zig::cargo(triple, "zigbuild")?;
+            (command, zig::cargo_target(triple))
         } else {
+            let mut command = cargo::command();
+            cargo::without_compiler_flags(&mut command);
             openssl::build_as_the_crate_does(triple)?.set(&mut command, triple);
             command.arg("build");
-        }
+            (command, triple.to_owned())
+        };
         match self.system {
+            "windows" if self.is_crossed() => flags.push(format!("-Clink-arg={EXPORTS}")),
             // Players need no runtime of Visual C++.
             "windows" => flags.push("-Ctarget-feature=+crt-static".to_owned()),
             "macos" => {
-                command.env("MACOSX_DEPLOYMENT_TARGET", "11.0");
+                command.env("MACOSX_DEPLOYMENT_TARGET", MACOS);
                 let name = format!("-Clink-arg=-Wl,-install_name,@rpath/{}", self.file(kind));
                 flags.push(name);
             }
@@ -180,42 +181,6 @@ impl Target {
         let folder = workspace::target_dir()?.join(triple).join(kind.names().1);
         Ok(folder.join(name).with_extension(extension))
     }
-}
-
-/// Where zig and cargo-zigbuild are.
-fn zig() -> Result<Environment> {
-    let environment = packages::python(&ZIG)?;
-    // Its package has it beside the modules, and no program.
-    let program = environment.program("zig");
-    if !program.exists() {
-        let mut command = Command::new(environment.program("python3"));
-        command.args(["-c", "import os, ziglang; print(os.path.dirname(ziglang.__file__))"]);
-        let folder = succeed_quietly(&mut command, "")?.text().to_owned();
-        engine::link(&Path::new(folder.trim()).join("zig"), &program)?;
-    }
-    Ok(environment)
-}
-
-/// What takes this machine's folders out of the messages within the library, so that it has the same
-/// bytes wherever it is built.
-fn remapped_paths() -> Result<Vec<String>> {
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
-        .context("there is neither CARGO_HOME nor a home directory")?;
-    // Below `src` is a folder whose name depends on where packages come from.
-    let sources = home.join("registry/src");
-    let registries = fs::read_dir(&sources)
-        .with_context(|| format!("cannot read {}; `cargo fetch` makes it", sources.display()))?;
-    let mut folders: Vec<_> = registries.flatten().map(|it| (it.path(), "/crates")).collect();
-    folders.push((workspace::root().to_path_buf(), "/godot-dtls"));
-    folders.push((workspace::target_dir()?.to_path_buf(), "/target"));
-    // The last that fits is taken, so the longer ones come later.
-    folders.sort();
-    let flag = |(folder, name): (PathBuf, &str)| {
-        format!("--remap-path-prefix={}={name}", folder.display())
-    };
-    Ok(folders.into_iter().map(flag).collect())
 }
 
 /// Has a command compile with Android's compilers.

@@ -54,7 +54,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let path = options.datagram.display();
     let datagram = fs::read(&options.datagram).with_context(|| format!("cannot read {path}"))?;
     ensure!(options.to.is_ipv4(), "{} is not on IPv4", options.to);
-    ensure!(!datagram.is_empty(), "{path} is empty");
 
     let mut open = VecDeque::with_capacity(OPEN);
     let mut answers = Answers { count: 0, bytes: 0, largest: 0, buffer: vec![0; 65_507] };
