@@ -2,7 +2,7 @@
 //!
 //! The owner of the socket hands datagrams in and takes datagrams out; nothing here opens a socket or
 //! knows a game engine. Time is an argument, with two exceptions that are OpenSSL's: its timer reads
-//! `gettimeofday`, and the validity of certificates is compared with `time`.
+//! `gettimeofday` (`GetSystemTime` on Windows), and the validity of certificates is compared with `time`.
 //!
 //! - A server has one [`Listener`]. It answers a first ClientHello with a cookie and keeps nothing;
 //!   a ClientHello that brings the cookie back becomes a [`Session`].
