@@ -1,6 +1,7 @@
 //! zig, which compiles and links for other platforms than this machine, with the headers of each.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use crate::openssl::{self, Compiler};
 use crate::package::MACOS;
 use crate::packages::{self, Environment};
 use crate::process::succeed_quietly;
-use crate::{cargo, engine, standard_library, workspace};
+use crate::{cargo, engine, stage, standard_library, workspace};
 
 /// The newest glibc that a Linux library may need: the engine's own builds do not run on an older one.
 pub(crate) const GLIBC: (u16, u16) = (2, 28);
@@ -20,6 +21,16 @@ const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
 /// What takes the hour of the build out of mimalloc. Compilers take it from `SOURCE_DATE_EPOCH` too, but zig
 /// gives an object out of its cache that was made with another one.
 const NO_CLOCK: &str = "-Wno-builtin-macro-redefined -D__DATE__=\"-\" -D__TIME__=\"-\"";
+
+/// Links for macOS in place of zig, whose libraries show every function that is in them, and are not signed if for
+/// x86_64: LLVM's, which comes with Rust. It signs ad hoc, which names nobody, and leaves out the names within.
+pub(crate) const MACOS_LINKER: [&str; 5] = [
+    "-Clinker=rust-lld",
+    "-Clinker-flavor=ld64.lld",
+    "-Clink-arg=-adhoc_codesign",
+    "-Clink-arg=-dead_strip_dylibs",
+    "-Clink-args=-S -x",
+];
 
 /// A call of cargo's `subcommand` that compiles for `triple`, and links the OpenSSL that is built for it.
 pub(crate) fn cargo(triple: &str, subcommand: &str) -> Result<Command> {
@@ -41,6 +52,23 @@ pub(crate) fn cargo(triple: &str, subcommand: &str) -> Result<Command> {
     zig.lead_path_of(&mut command)?;
     standard_library::let_compile(&mut command, triple)?;
     Ok(command)
+}
+
+/// A folder with as much of Apple's SDK as `MACOS_LINKER` needs: zig's list of what the libraries of macOS have. It
+/// goes into the environment, since a path among the arguments would decide about the library's bytes.
+pub(crate) fn macos_libraries() -> Result<PathBuf> {
+    let list = zig()?.program("zig").canonicalize()?;
+    let list = list.with_file_name("lib/libc/darwin/libSystem.tbd");
+    let list =
+        fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    // LLVM 22 does not know that processor, for which nothing is built.
+    let list = list.replace("arm64e.x1-", "arm64e-");
+    let folder = workspace::target_dir()?.join("macos");
+    // Others that Rust asks for by name are parts of the first, or nothing is taken from them.
+    for name in ["libSystem.tbd", "libc.tbd", "libiconv.tbd", "libm.tbd"] {
+        stage::write(&folder.join("usr/lib").join(name), list.as_bytes())?;
+    }
+    Ok(folder)
 }
 
 /// What cargo-zigbuild calls a platform.

@@ -3,13 +3,15 @@
 use anyhow::{Context, Result, ensure};
 use object::elf::{self, FileHeader64};
 use object::endian::LittleEndian;
+use object::macho::{self, MachHeader64};
 use object::pe;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
-use object::read::macho::{FatArch, MachOFatFile32};
+use object::read::macho::{CodeSignature, FatArch, LoadCommandVariant, MachHeader, MachOFatFile32};
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 use object::{Architecture, Object, ObjectSection};
+use sha2::{Digest, Sha256};
 
-use super::Target;
+use super::{Kind, MACOS, Target};
 use crate::zig::GLIBC;
 
 /// The most that a library for one processor may have, in bytes; on Windows a tenth more, for the tables by which
@@ -42,7 +44,7 @@ pub(super) fn library(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
     ensure!(has_assembly, "OpenSSL was built without its assembly");
     let needs = match target.system {
         "windows" => windows(target, bytes)?,
-        "macos" => macos(bytes)?,
+        "macos" => macos(target, bytes)?,
         _ => elf(target, bytes)?,
     };
     let is_there = |name: &&String| is_part_of_the_system(target.system, name);
@@ -135,17 +137,65 @@ fn glibc_version(name: &str) -> Option<(u16, u16)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-fn macos(bytes: &[u8]) -> Result<Vec<String>> {
+fn macos(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
     let fat = MachOFatFile32::parse(bytes).context("it is for one processor only")?;
     let mut wanted = vec![Architecture::Aarch64, Architecture::X86_64];
     let mut needs = Vec::new();
     for arch in fat.arches() {
-        let file = object::File::parse(arch.data(bytes)?)?;
+        let part = arch.data(bytes)?;
+        let file = object::File::parse(part)?;
         needs.extend(of_file(&file, &wanted)?);
         wanted.retain(|architecture| *architecture != file.architecture());
+        of_part(target, part).with_context(|| format!("for {:?}", file.architecture()))?;
     }
     ensure!(wanted.is_empty(), "it is not for {wanted:?}");
+    needs.sort();
+    needs.dedup();
     Ok(needs)
+}
+
+/// What a library for macOS has once for each processor.
+fn of_part(target: Target, bytes: &[u8]) -> Result<()> {
+    let (mut name, mut oldest, mut signature) = (String::new(), None, None);
+    let header = MachHeader64::<LittleEndian>::parse(bytes, 0)?;
+    for command in header.load_commands(LittleEndian, bytes, 0)? {
+        let command = command?;
+        match command.variant()? {
+            LoadCommandVariant::IdDylib(id) => {
+                let bytes = command.string(LittleEndian, id.dylib.name)?;
+                name = String::from_utf8_lossy(bytes).into_owned();
+            }
+            LoadCommandVariant::BuildVersion(build, _) => oldest = Some(build.minos),
+            LoadCommandVariant::VersionMin(least) => oldest = Some(least.version),
+            LoadCommandVariant::LinkeditData(it) if command.cmd() == macho::LC_CODE_SIGNATURE => {
+                signature = Some([it.dataoff, it.datasize].map(|it| it.get(LittleEndian) as usize));
+            }
+            _ => {}
+        }
+    }
+    let is_ours = Kind::ALL.iter().any(|kind| name == format!("@rpath/{}", target.file(*kind)));
+    ensure!(is_ours, "it calls itself {name:?}");
+    // 11.0 is 11 in the upper half, and 0 in each byte of the lower one.
+    let oldest = oldest.context("it does not say for which macOS it is")?.get(LittleEndian).0;
+    let oldest = format!("{}.{}", oldest >> 16, oldest >> 8 & 0xff);
+    ensure!(oldest == MACOS, "it is for macOS {oldest} and newer, not for {MACOS}");
+    let [start, size] = signature.context("it is not signed, and macOS would not load it")?;
+    ensure!(start + size == bytes.len(), "its signature is not at its end");
+    is_as_signed(bytes, start)
+}
+
+/// Looks whether each page is what was signed: macOS ends an engine that reads another. The signature is at `end`.
+fn is_as_signed(bytes: &[u8], end: usize) -> Result<()> {
+    let mut blobs = CodeSignature::parse(&bytes[end..])?.blobs();
+    let directory = blobs.find_map(|blob| blob.and_then(|it| it.code_directory()).transpose());
+    let directory = directory.context("its signature lists no pages")??;
+    ensure!(directory.code_limit() == end as u64, "not all of it is signed");
+    let pages = bytes[..end].chunks(1 << directory.header().page_size);
+    for (index, page) in (0..).zip(pages) {
+        let is_right = directory.code_hash(index)? == &Sha256::digest(page)[..];
+        ensure!(is_right, "page {index} is not what was signed");
+    }
+    Ok(())
 }
 
 /// What every format has: whom it is for, what it takes from libraries, by their names, and what it shows.
@@ -180,5 +230,23 @@ mod tests {
         let program = std::env::current_exe().expect("it runs");
         let bytes = std::fs::read(program).expect("it can be read");
         assert!(library(Target::LINUX_X86_64, &bytes).is_err());
+    }
+
+    #[test]
+    fn what_was_changed_after_it_was_signed_is_refused() {
+        const END: usize = 5000;
+        let pages = [7; END];
+        // A signature with one part, the list of pages, in their order in Apple's cs_blobs.h.
+        let list = [0xfade_0c02, 44 + 64, 0x2_0000, 2, 44, 0, 0, 2, END as u32, 0x2002_000c, 0];
+        let numbers = [&[0xfade_0cc0, 20 + 44 + 64, 1, 0, 20], &list[..]].concat();
+        let mut bytes = pages.to_vec();
+        bytes.extend(numbers.into_iter().flat_map(u32::to_be_bytes));
+        bytes.extend(pages.chunks(4096).flat_map(Sha256::digest));
+        is_as_signed(&bytes, END).expect("it is as it was signed");
+        for at in [0, END - 1, bytes.len() - 1] {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(is_as_signed(&changed, END).is_err(), "byte {at}");
+        }
     }
 }

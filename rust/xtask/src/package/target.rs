@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use fat_macho::FatWriter;
 
 use crate::process::succeed_quietly;
 use crate::{cargo, engine_api, openssl, workspace, zig};
@@ -123,9 +124,11 @@ impl Target {
         }
         let joined = workspace::target_dir()?.join("universal").join(self.file(kind));
         fs::create_dir_all(joined.parent().context("a file is in a directory")?)?;
-        let mut lipo = Command::new("lipo");
-        lipo.arg("-create").args(slices).arg("-output").arg(&joined);
-        succeed_quietly(&mut lipo, "Joining the libraries")?;
+        let mut writer = FatWriter::new();
+        for slice in &slices {
+            writer.add_file(slice)?;
+        }
+        writer.write_to_file(&joined)?;
         Ok(joined)
     }
 
@@ -160,8 +163,15 @@ impl Target {
             "windows" => flags.push("-Ctarget-feature=+crt-static".to_owned()),
             "macos" => {
                 command.env("MACOSX_DEPLOYMENT_TARGET", MACOS);
-                let name = format!("-Clink-arg=-Wl,-install_name,@rpath/{}", self.file(kind));
+                let name = format!("-Clink-args=-install_name @rpath/{}", self.file(kind));
                 flags.push(name);
+                if self.is_crossed() {
+                    flags.extend(zig::MACOS_LINKER.map(str::to_owned));
+                    command.env("SDKROOT", zig::macos_libraries()?);
+                } else {
+                    // Apple's linker by itself signs what is for arm64 alone.
+                    flags.push("-Clink-arg=-Wl,-adhoc_codesign".to_owned());
+                }
             }
             "android" => {
                 set_ndk(&mut command, triple)?;
