@@ -153,6 +153,10 @@ impl Target {
         } else {
             let mut command = cargo::command();
             cargo::without_compiler_flags(&mut command);
+            // First, since OpenSSL takes minutes, and whoever has no NDK is told so at once.
+            if self.system == "android" {
+                set_ndk(&mut command, triple)?;
+            }
             openssl::build_as_the_crate_does(triple)?.set(&mut command, triple);
             command.arg("build");
             (command, triple.to_owned())
@@ -174,7 +178,6 @@ impl Target {
                 }
             }
             "android" => {
-                set_ndk(&mut command, triple)?;
                 // Devices with pages of 16 KiB load nothing that is aligned to less.
                 flags.push("-Clink-arg=-Wl,-z,max-page-size=16384".to_owned());
             }
