@@ -165,8 +165,8 @@ pub(crate) fn build(triple: &str, compiler: &Compiler<'_>) -> Result<OpenSsl> {
 /// What OpenSSL calls a platform.
 fn platform(triple: &str) -> Result<&'static str> {
     Ok(match triple {
-        "x86_64-unknown-linux-gnu" => "linux-x86_64",
-        "aarch64-unknown-linux-gnu" => "linux-aarch64",
+        "x86_64-unknown-linux-gnu" | "x86_64-linux-android" => "linux-x86_64",
+        "aarch64-unknown-linux-gnu" | "aarch64-linux-android" => "linux-aarch64",
         "x86_64-pc-windows-gnullvm" => "mingw64",
         "aarch64-pc-windows-gnullvm" => "mingwarm64",
         "x86_64-apple-darwin" => "darwin64-x86_64-cc",

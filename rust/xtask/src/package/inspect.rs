@@ -15,7 +15,7 @@ use super::{Kind, MACOS, Target};
 use crate::zig::GLIBC;
 
 /// The most that a library for one processor may have, in bytes; on Windows a tenth more, for the tables by which
-/// its stack is unwound. Libraries for Android have all of OpenSSL, and nobody has measured them.
+/// its stack is unwound.
 const LARGEST: usize = 6_000_000;
 
 /// The one function that the engine calls, as `entry_symbol` in the manifest. In Mach-O, C's names begin
@@ -34,9 +34,10 @@ const ANDROID_PAGE: u64 = 16 * 1024;
 /// Looks at a library; returns what it needs, or an error that says why it cannot be shipped.
 pub(super) fn library(target: Target, bytes: &[u8]) -> Result<Vec<String>> {
     let most = match target.system {
+        // The platform's own compilers build all of OpenSSL.
+        _ if cfg!(any(windows, target_os = "macos")) => usize::MAX,
         "windows" => LARGEST + LARGEST / 10,
         "macos" => LARGEST * target.triples.len(),
-        "android" => usize::MAX,
         _ => LARGEST,
     };
     ensure!(bytes.len() <= most, "it has {} bytes; {most} is the most", bytes.len());

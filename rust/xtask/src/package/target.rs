@@ -9,8 +9,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use fat_macho::FatWriter;
 
+use crate::openssl::{self, Compiler};
 use crate::process::succeed_quietly;
-use crate::{cargo, engine_api, openssl, workspace, zig};
+use crate::{cargo, engine_api, standard_library, workspace, zig};
 
 /// Names the one function of the library for Windows that others see. The linker runs at the root of the
 /// repository, and a path from there is the same on every machine.
@@ -153,11 +154,11 @@ impl Target {
         } else {
             let mut command = cargo::command();
             cargo::without_compiler_flags(&mut command);
-            // First, since OpenSSL takes minutes, and whoever has no NDK is told so at once.
             if self.system == "android" {
                 set_ndk(&mut command, triple)?;
+            } else {
+                openssl::build_as_the_crate_does(triple)?.set(&mut command, triple);
             }
-            openssl::build_as_the_crate_does(triple)?.set(&mut command, triple);
             command.arg("build");
             (command, triple.to_owned())
         };
@@ -196,7 +197,7 @@ impl Target {
     }
 }
 
-/// Has a command compile with Android's compilers.
+/// Has a command compile with Android's compilers, as OpenSSL is.
 fn set_ndk(command: &mut Command, triple: &str) -> Result<()> {
     let home = ["ANDROID_NDK_HOME", "ANDROID_NDK_ROOT", "ANDROID_NDK_LATEST_HOME"]
         .into_iter()
@@ -208,12 +209,18 @@ fn set_ndk(command: &mut Command, triple: &str) -> Result<()> {
     let bin = host.with_context(|| format!("there is no {}", hosts.display()))?.path().join("bin");
     let compiler = bin.join(format!("{triple}{ANDROID_API}-clang"));
     let name = triple.replace('-', "_");
+    let [ar, ranlib] = ["llvm-ar", "llvm-ranlib"].map(|tool| bin.join(tool).display().to_string());
     command
         .env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &compiler)
         .env(format!("CC_{name}"), &compiler)
-        .env(format!("AR_{name}"), bin.join("llvm-ar"))
-        .env(format!("RANLIB_{name}"), bin.join("llvm-ranlib"));
-    Ok(())
+        .env(format!("AR_{name}"), &ar)
+        .env(format!("RANLIB_{name}"), &ranlib);
+    let compiler = Compiler {
+        tools: Some([&ar, &ranlib]),
+        ..Compiler::of_this_machine("packaged", &compiler.display().to_string())
+    };
+    openssl::build(triple, &compiler)?.set(command, triple);
+    standard_library::let_compile(command, triple)
 }
 
 #[cfg(test)]
