@@ -1,5 +1,6 @@
 //! `cargo xtask windows`: the package for Windows, built on this machine and run in wine. An engine for Windows is
-//! taken where `GODOT_WINDOWS` in the environment names one.
+//! taken where `GODOT_WINDOWS` in the environment names one, and its export template where
+//! `GODOT_WINDOWS_TEMPLATE` does. One that was built as a template, but takes `--path`, is both.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,8 @@ use crate::package::{Kind, Target};
 use crate::test::TestsInside;
 use crate::{exported_game, package, stage, test, wine, workspace, zig};
 
-const VARIABLE: &str = "GODOT_WINDOWS";
+const ENGINE: &str = "GODOT_WINDOWS";
+const TEMPLATE: &str = "GODOT_WINDOWS_TEMPLATE";
 const TRIPLE: &str = "x86_64-pc-windows-gnullvm";
 
 /// The crates that need no engine.
@@ -35,22 +37,23 @@ pub(crate) fn run(suites: &str) -> Result<ExitCode> {
         Ok(Counts::PASS)
     });
     steps.step("rust tests", rust_tests);
-    let engine = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let Some(engine) = engine else {
+    let Some(engine) = named(ENGINE)? else {
         println!(
-            "\nThe tests inside the engine and the exported game are left out: {VARIABLE} names no Godot for \
-             Windows. Download the standard build from godotengine.org/download, unpack it, and set {VARIABLE} \
-             to the path of the .exe; for the exported game, to its export template windows_debug_x86_64.exe."
+            "\nThe tests inside the engine and the exported game are left out: {ENGINE} names no Godot for \
+             Windows. Download the standard build from godotengine.org/download, unpack it, and set {ENGINE} \
+             to the path of its _console.exe, and {TEMPLATE} to that of the export template \
+             windows_debug_x86_64.exe."
         );
         return Ok(steps.finish());
     };
+    let template = named(TEMPLATE)?.unwrap_or_else(|| engine.clone());
     if let Some(archive) = archive {
         steps.step("exported game", || {
             let player = Player {
                 platform: "Windows Desktop",
                 architecture: "x86_64",
                 // It is one for debugging, and an export with it cannot be anything else.
-                templates: vec![(Kind::Debug, engine.clone())],
+                templates: vec![(Kind::Debug, template)],
                 emulator: wine::runner()?,
             };
             exported_game::check_on(&player, &Engine::find()?, &archive)
@@ -58,6 +61,15 @@ pub(crate) fn run(suites: &str) -> Result<ExitCode> {
         steps.step("engine tests", || engine_tests(&engine, &archive, suites));
     }
     Ok(steps.finish())
+}
+
+/// The program that a variable of the environment names.
+fn named(variable: &str) -> Result<Option<PathBuf>> {
+    let path = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(path) = &path {
+        ensure!(path.is_file(), "{variable} names {}, which is no file", path.display());
+    }
+    Ok(path)
 }
 
 fn rust_tests() -> Result<Counts> {
@@ -69,7 +81,6 @@ fn rust_tests() -> Result<Counts> {
 }
 
 fn engine_tests(program: &Path, archive: &Path, suites: &str) -> Result<Counts> {
-    ensure!(program.is_file(), "{VARIABLE} names {}, which is no file", program.display());
     let dir = workspace::target_dir()?.join("windows");
     let (project, godot) = (dir.join("project"), dir.join("godot"));
     stage::copy_project(&project, &[])?;
