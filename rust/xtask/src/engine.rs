@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::display::Display;
 use crate::process::succeed_quietly;
-use crate::{cargo, packages, wine, workspace};
+use crate::{cargo, packages, workspace};
 
 /// The oldest engine that the addon supports, as `compatibility_minimum` in the manifest.
 const OLDEST: (u32, u32) = (4, 3);
@@ -76,9 +76,9 @@ impl Engine {
         Self { program, prefix: None, paths: |path| path.display().to_string() }
     }
 
-    /// One for Windows, by the script that runs it in wine.
-    pub(crate) fn in_wine(program: PathBuf) -> Self {
-        Self { paths: wine::path, ..Self::new(program) }
+    /// One for another system, by the script that runs it, and what it calls files of this one.
+    pub(crate) fn elsewhere(program: PathBuf, paths: fn(&Path) -> String) -> Self {
+        Self { paths, ..Self::new(program) }
     }
 
     /// The same engine by another program.

@@ -24,7 +24,7 @@ mod inspect;
 mod notices;
 mod target;
 
-pub(crate) use target::{Kind, MACOS, Target};
+pub(crate) use target::{Kind, Target};
 
 /// Where the files of the archive belong in a project.
 const PLACE: &str = "addons/dtls";

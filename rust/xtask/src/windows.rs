@@ -90,7 +90,7 @@ fn engine_tests(program: &Path, archive: &Path, suites: &str) -> Result<Counts> 
     let words: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
     stage::write_script(&godot, &words.join(" "))?;
     let netsim = &workspace::target_dir()?.join(TRIPLE).join("debug/netsim.exe");
-    let engine = &Engine::in_wine(godot);
+    let engine = &Engine::elsewhere(godot, wine::path);
     let tests = TestsInside { engine, project: &project, netsim, soak: false };
     tests.run("windows", &["--only", suites], true)
 }

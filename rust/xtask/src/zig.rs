@@ -7,13 +7,15 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::openssl::{self, Compiler};
-use crate::package::MACOS;
 use crate::packages::{self, Environment};
 use crate::process::succeed_quietly;
 use crate::{cargo, engine, stage, standard_library, workspace};
 
 /// The newest glibc that a Linux library may need: the engine's own builds do not run on an older one.
 pub(crate) const GLIBC: (u16, u16) = (2, 28);
+
+/// The oldest macOS that the engine's export templates run on.
+pub(crate) const MACOS: &str = "11.0";
 
 /// Programs out of a Python package each, so that no machine has to have them.
 const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];

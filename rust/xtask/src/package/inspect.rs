@@ -11,8 +11,8 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 use object::{Architecture, Object, ObjectSection};
 use sha2::{Digest, Sha256};
 
-use super::{Kind, MACOS, Target};
-use crate::zig::GLIBC;
+use super::{Kind, Target};
+use crate::zig::{GLIBC, MACOS};
 
 /// The most that a library for one processor may have, in bytes; on Windows a tenth more, for the tables by which
 /// its stack is unwound.

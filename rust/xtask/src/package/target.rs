@@ -17,9 +17,6 @@ use crate::{cargo, engine_api, standard_library, workspace, zig};
 /// repository, and a path from there is the same on every machine.
 const EXPORTS: &str = "rust/dtls-godot/windows.def";
 
-/// The oldest macOS that the engine's export templates run on.
-pub(crate) const MACOS: &str = "11.0";
-
 /// The oldest Android that the engine's export templates run on, as an API level.
 const ANDROID_API: u32 = 24;
 
@@ -167,7 +164,7 @@ impl Target {
             // Players need no runtime of Visual C++.
             "windows" => flags.push("-Ctarget-feature=+crt-static".to_owned()),
             "macos" => {
-                command.env("MACOSX_DEPLOYMENT_TARGET", MACOS);
+                command.env("MACOSX_DEPLOYMENT_TARGET", zig::MACOS);
                 let name = format!("-Clink-args=-install_name @rpath/{}", self.file(kind));
                 flags.push(name);
                 if self.is_crossed() {
