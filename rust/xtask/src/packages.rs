@@ -13,22 +13,34 @@ use anyhow::{Context, Result, ensure};
 use crate::cargo;
 use crate::process::succeed_quietly;
 
+/// What is in a folder once all of it is.
+const COMPLETE: &str = ".complete";
+
 /// The folder `name` of the cache, which `make` fills unless an earlier run came to its end. Its name says
 /// what is in it, such as a version. Processes that want the same thing take turns.
 pub(crate) fn cached(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let dir = place(name)?;
+    complete(&dir, || make(&dir))?;
+    Ok(dir)
+}
+
+/// Whether an earlier run has filled it.
+pub(crate) fn is_cached(name: &str) -> bool {
+    place(name).is_ok_and(|dir| dir.join(COMPLETE).exists())
+}
+
+fn place(name: &str) -> Result<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| env::home_dir().map(|home| home.join(".cache")))
         .context("there is no cache directory: neither XDG_CACHE_HOME nor HOME is set")?;
-    let dir = base.join("godot-dtls").join(name);
-    complete(&dir, || make(&dir))?;
-    Ok(dir)
+    Ok(base.join("godot-dtls").join(name))
 }
 
 /// The same for any folder.
 pub(crate) fn complete(dir: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
-    let marker = dir.join(".complete");
+    let marker = dir.join(COMPLETE);
     if marker.exists() {
         return Ok(());
     }

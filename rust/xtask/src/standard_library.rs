@@ -19,12 +19,13 @@ const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 
 /// Lets a command of cargo's compile for `triple`.
 pub(crate) fn let_compile(command: &mut Command, triple: &str) -> Result<()> {
-    if is_there(triple) || is_added(triple) {
-        return Ok(());
-    }
     let said = cargo::rustc(&["--version"])?;
     let version = said.split(' ').nth(1).context("rustc tells no version")?;
-    let sysroot = packages::cached(&format!("rust-{version}-{triple}"), |dir| {
+    let name = format!("rust-{version}-{triple}");
+    if is_there(triple) || !packages::is_cached(&name) && is_added(triple) {
+        return Ok(());
+    }
+    let sysroot = packages::cached(&name, |dir| {
         build(dir, triple, version).with_context(|| {
             format!("rustc has no standard library for {triple}; `rustup target add {triple}`")
         })
