@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod cookie;
 pub(crate) mod cookie_exchange;
+mod hmac;
 pub(crate) mod listener;
 pub(crate) mod networks;
 pub(crate) mod pending;

@@ -70,6 +70,26 @@ fn without_loss_every_datagram_is_sent_once() {
     link.assert_data_flows();
 }
 
+/// Otherwise the ServerHello could have the number of a HelloVerifyRequest and be dropped as a replay
+/// (openssl#32063).
+#[test]
+fn what_answers_a_hello_has_its_record_number() {
+    let mut link = Link::new(&pki::localhost(), &pki::verifying());
+    link.lose(|direction, datagram| direction == ToClient && datagram.number == 0);
+    link.run();
+    link.assert_connected();
+    let numbers = |direction, kinds: &[u8]| -> Vec<u64> {
+        let sent = link.sent(direction).into_iter();
+        sent.filter(|it| records::message(it).is_some_and(|kind| kinds.contains(&kind)))
+            .map(records::number)
+            .collect()
+    };
+    assert_eq!(numbers(ToServer, &[records::CLIENT_HELLO]), [0, 1, 2]);
+    let answers = [records::HELLO_VERIFY_REQUEST, records::SERVER_HELLO];
+    assert_eq!(numbers(ToClient, &answers), [0, 1, 2]);
+    assert!(clock::elapsed() <= ms(400), "one timeout: {:?}", clock::elapsed());
+}
+
 #[test]
 fn any_one_datagram_may_be_lost() {
     let (server, client) = wide();

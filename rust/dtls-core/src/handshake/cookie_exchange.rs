@@ -1,10 +1,9 @@
 //! The cookie exchange of a server (RFC 6347 section 4.2.1), which its listener and its sessions share.
 //!
-//! 1. A ClientHello without a cookie is answered with a HelloVerifyRequest. Nothing is kept: the one
-//!    SSL object that listens is cleared and listens again.
+//! 1. A ClientHello without a cookie is read here (`wire/hello.rs`) and answered with a HelloVerifyRequest.
+//!    Nothing is kept, and OpenSSL sees nothing of it.
 //! 2. A ClientHello that brings its cookie back shows that its sender receives what is sent to that
-//!    address. The SSL object that listened becomes its connection; the next one is made when the
-//!    next datagram comes.
+//!    address. An SSL object is made, which reads it and becomes the connection.
 //! 3. The handshake of that client is pending (`pending.rs`) until it is over. When too many are, one is
 //!    displaced.
 //!
@@ -16,15 +15,14 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::SslRef;
 
 use crate::config::{CurrentSettings, ServerConfig};
 use crate::credentials::verification;
-use crate::handshake::cookie::Attempt;
+use crate::handshake::cookie::{Attempt, ProvedCookie, Verdict};
 use crate::handshake::networks::{ConnectedPeers, Prefix};
 use crate::handshake::pending::{PendingHandshake, PendingHandshakes};
 use crate::handshake::secrets::{HandshakeContext, ServerSecrets};
@@ -34,9 +32,8 @@ use crate::report::failure::Role;
 use crate::report::stats::StatsRegistry;
 use crate::ssl::bio::Link;
 use crate::ssl::callbacks;
-use crate::ssl::ffi::Listen;
 use crate::wire::datagrams::Datagrams;
-use crate::wire::record;
+use crate::wire::hello::ClientHello;
 
 /// What came of a datagram from an address that has to be proved.
 pub(crate) enum HelloOutcome {
@@ -52,7 +49,6 @@ pub(crate) enum HelloOutcome {
 pub(crate) struct CookieExchange {
     pub(crate) config: ServerConfig,
     pub(crate) server: Arc<ServerState>,
-    listening: Mutex<Option<Link>>,
 }
 
 /// What a server keeps when its configuration changes.
@@ -89,28 +85,29 @@ impl ServerState {
         }))
     }
 
+    fn successors(&self) -> MutexGuard<'_, Successors> {
+        self.successors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The cookie exchange for clients that start again; `None` when the listener is gone.
     pub(crate) fn exchange(&self) -> Option<Arc<CookieExchange>> {
-        self.successors.lock().unwrap_or_else(PoisonError::into_inner).exchange.upgrade()
+        self.successors().exchange.upgrade()
     }
 
     /// Lets clients that start again use `exchange` from now on.
     pub(crate) fn use_exchange(&self, exchange: &Arc<CookieExchange>) {
-        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
-        successors.exchange = Arc::downgrade(exchange);
+        self.successors().exchange = Arc::downgrade(exchange);
     }
 
     /// Refuses every client from now on.
     pub(crate) fn close(&self) {
-        let successors = &self.successors;
-        let closed =
-            std::mem::take(&mut *successors.lock().unwrap_or_else(PoisonError::into_inner));
+        let closed = std::mem::take(&mut *self.successors());
         drop(closed);
     }
 
     /// Keeps the successor of a session at `peer` that has ended.
     pub(crate) fn hand_over(&self, peer: SocketAddr, successor: Box<Session>) {
-        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut successors = self.successors();
         if successors.exchange.strong_count() > 0 {
             successors.waiting.insert(peer, successor);
         }
@@ -118,20 +115,21 @@ impl ServerState {
 
     /// Drops successors whose clients have not come back in time, or whose handshakes were displaced.
     fn forget_successors(&self, now: Instant) {
-        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut successors = self.successors();
         successors.waiting.retain(|_, session| session.can_go_on(now));
     }
 
     /// The successor of the last session at `peer`, if its client was starting again.
     pub(crate) fn take_successor(&self, peer: SocketAddr, now: Instant) -> Option<Box<Session>> {
-        let mut successors = self.successors.lock().unwrap_or_else(PoisonError::into_inner);
-        successors.waiting.remove(&peer).filter(|session| session.can_go_on(now))
+        let mut successors = self.successors();
+        let taken = successors.waiting.remove(&peer);
+        taken.filter(|session| session.can_go_on(now))
     }
 }
 
 impl CookieExchange {
     pub(crate) fn new(config: ServerConfig, server: Arc<ServerState>) -> Self {
-        Self { config, server, listening: Mutex::default() }
+        Self { config, server }
     }
 
     /// Handles a datagram from `peer`. An answer is added to `outgoing`. Only a cookie that was made later
@@ -147,43 +145,42 @@ impl CookieExchange {
         after: Option<Instant>,
         now: Instant,
     ) -> Result<HelloOutcome, OpenSslError> {
-        let Some(random) = record::client_random(datagram) else {
+        let Some(hello) = ClientHello::parse(datagram) else {
             return Ok(HelloOutcome::NotAHello);
         };
-        self.server.secrets.rotate(now)?;
-        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut link = match listening.take() {
-            Some(link) => link,
-            None => self.listen()?,
-        };
-        self.set_context(link.ssl_mut(), Attempt { address: peer, random, now, after })?;
-        let before = outgoing.len();
-        match link.listen(datagram, outgoing) {
-            Listen::Verified => {
-                link.answer_as(datagram);
+        let attempt = Attempt { address: peer, random: hello.random, now, after };
+        match self.server.secrets.cookies.check(&attempt, hello.cookie)? {
+            Verdict::Proved(cookie) => {
+                let link = self.accept(datagram, cookie, after.is_some(), now)?;
                 Ok(HelloOutcome::Verified(link))
             }
-            Listen::Unverified => {
-                let _why = ErrorStack::get();
-                *listening = Some(link);
+            Verdict::Unproved(cookie) => {
+                let before = outgoing.len();
+                outgoing.push(&hello.verify_request(&cookie));
+                // There may be no room for it.
                 let answered = outgoing.len() > before;
                 Ok(if answered { HelloOutcome::CookieSent } else { HelloOutcome::NotAHello })
             }
-            Listen::Broken => Err(ErrorStack::get().into()),
         }
     }
 
-    /// Tells the callbacks of `ssl` which ClientHello they are asked about.
-    fn set_context(&self, ssl: &mut SslRef, attempt: Attempt) -> Result<(), ErrorStack> {
+    /// The SSL object of a client that has proved its address. It has read the ClientHello `datagram`.
+    fn accept(
+        &self,
+        datagram: &[u8],
+        cookie: ProvedCookie,
+        starts_again: bool,
+        now: Instant,
+    ) -> Result<Link, ErrorStack> {
         let secrets = Arc::clone(&self.server.secrets);
+        secrets.tickets.rotate(now)?;
         let ticket_keys = self.config.settings.ticket_keys.clone();
-        callbacks::set(ssl, Box::new(HandshakeContext { attempt, secrets, ticket_keys }))
-    }
-
-    /// An SSL object for the next client.
-    fn listen(&self) -> Result<Link, ErrorStack> {
         let mut link = Link::new(&self.config.context, self.config.limits.mtu())?;
-        verification::begin(link.ssl_mut(), Role::Client, None)?;
+        let ssl = link.ssl_mut();
+        verification::begin(ssl, Role::Client, None)?;
+        let context = HandshakeContext { cookie, starts_again, secrets, ticket_keys };
+        callbacks::set(ssl, Box::new(context))?;
+        link.listen(datagram)?;
         Ok(link)
     }
 

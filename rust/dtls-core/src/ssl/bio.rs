@@ -200,9 +200,17 @@ impl Link {
         result
     }
 
-    /// Reads one datagram as a listening server.
-    pub(crate) fn listen(&mut self, datagram: &[u8], outgoing: &mut Datagrams) -> ffi::Listen {
-        self.lend(&mut Some(datagram), outgoing, ffi::listen)
+    /// Reads the ClientHello `datagram`, whose cookie has been verified, and begins the connection of its
+    /// client.
+    ///
+    /// The ServerHello gets the record number of the ClientHello, as RFC 6347 section 4.2.1 demands. OpenSSL
+    /// gives it the number 1, which a HelloVerifyRequest may have had (openssl#32063): the client would drop
+    /// it as a replay.
+    pub(crate) fn listen(&mut self, datagram: &[u8]) -> Result<(), ErrorStack> {
+        self.lend(&mut Some(datagram), &mut Datagrams::new(), ffi::listen)?;
+        let number = record::first_sequence(datagram).unwrap_or(1);
+        self.state().renumber = number.saturating_sub(1);
+        Ok(())
     }
 
     /// Goes on with the handshake, with the datagram that arrived or to start it.
@@ -228,14 +236,6 @@ impl Link {
             outgoing.repeat_from(before);
         }
         result
-    }
-
-    /// Lets the ServerHello have the record number of the ClientHello `datagram`, as RFC 6347 section
-    /// 4.2.1 demands. OpenSSL gives it the number 1, which a HelloVerifyRequest may have had
-    /// (openssl#32063): the client would drop it as a replay.
-    pub(crate) fn answer_as(&mut self, datagram: &[u8]) {
-        let number = record::first_sequence(datagram).unwrap_or(1);
-        self.state().renumber = number.saturating_sub(1);
     }
 
     /// What the BIO can see, between two calls. It takes `&mut self`, so that nothing that a shared

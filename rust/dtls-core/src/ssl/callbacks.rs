@@ -11,16 +11,10 @@ use openssl::ex_data::Index;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef};
 use zeroize::Zeroizing;
 
-/// Bytes of a cookie (RFC 6347 section 4.2.1).
-pub(crate) const COOKIE_LENGTH: usize = 32;
-
 /// The answers for one connection.
 pub(crate) trait HandshakeCallbacks: Send + Sync {
-    /// The cookie for the ClientHello that is being looked at.
-    fn generate_cookie(&self) -> Option<[u8; COOKIE_LENGTH]>;
-
-    /// Whether that ClientHello has the cookie that was generated for it.
-    fn verify_cookie(&self, cookie: &[u8]) -> bool;
+    /// Whether `cookie` is the one with which the client has proved its address.
+    fn is_proved(&self, cookie: &[u8]) -> bool;
 
     /// The key that seals session tickets.
     fn sealing_key(&self) -> Option<TicketKey>;
@@ -72,20 +66,62 @@ pub(crate) fn of(ssl: &SslRef) -> Option<&dyn HandshakeCallbacks> {
     Some(&**ssl.ex_data(index().ok()?)?)
 }
 
-/// Lets the servers of `context` generate and verify cookies.
+/// Lets the servers of `context` read the ClientHello of a client that has proved its address. Without a
+/// callback that makes cookies, OpenSSL fails at any other.
 pub(crate) fn use_cookies(context: &mut SslContextBuilder) {
-    // rust-openssl's trampolines let a panic through to C.
-    context.set_cookie_generate_cb(|ssl, buffer| {
-        let generate = || {
-            let cookie = of(ssl)?.generate_cookie()?;
-            buffer.get_mut(..cookie.len())?.copy_from_slice(&cookie);
-            Some(cookie.len())
-        };
-        let generated = catch_unwind(AssertUnwindSafe(generate)).ok().flatten();
-        generated.ok_or_else(ErrorStack::get)
-    });
+    // rust-openssl's trampoline lets a panic through to C.
     context.set_cookie_verify_cb(|ssl, cookie| {
-        let verify = || Some(of(ssl)?.verify_cookie(cookie));
+        let verify = || Some(of(ssl)?.is_proved(cookie));
         catch_unwind(AssertUnwindSafe(verify)).ok().flatten().unwrap_or(false)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::ssl::{SslContext, SslMethod};
+
+    use super::*;
+    use crate::ssl::bio::Link;
+    use crate::wire::hello::tests::hello;
+
+    /// What it says about every cookie.
+    struct Says(fn(&[u8]) -> bool);
+
+    impl HandshakeCallbacks for Says {
+        fn is_proved(&self, cookie: &[u8]) -> bool {
+            self.0(cookie)
+        }
+
+        fn sealing_key(&self) -> Option<TicketKey> {
+            None
+        }
+
+        fn opening_key(&self, _name: &[u8; 16]) -> Option<(TicketKey, Renewal)> {
+            None
+        }
+
+        fn client_expiry(&self, _ssl: &SslRef) -> i64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_nobody_vouches_for_is_refused() {
+        crate::ssl::ffi::start();
+        let mut context = SslContext::builder(SslMethod::dtls()).expect("OpenSSL works");
+        use_cookies(&mut context);
+        let context = context.build();
+        let is_read = |says: Option<fn(&[u8]) -> bool>, cookie: &[u8]| {
+            let mut link = Link::new(&context, 1200).expect("OpenSSL works");
+            if let Some(says) = says {
+                set(link.ssl_mut(), Box::new(Says(says))).expect("OpenSSL works");
+            }
+            link.listen(&hello(cookie)).is_ok()
+        };
+        assert!(is_read(Some(|cookie| cookie == b"cookie"), b"cookie"));
+        assert!(!is_read(Some(|cookie| cookie == b"cookie"), b"another"));
+        assert!(!is_read(Some(|_| true), b""), "OpenSSL does not ask about none");
+        assert!(!is_read(None, b"cookie"), "there is nobody to ask");
+        assert!(!is_read(Some(|_| panic!("on purpose")), b"cookie"), "nor one who answers");
+    }
 }

@@ -97,22 +97,13 @@ pub fn start() {
     });
 }
 
-/// What `DTLSv1_listen` made of one datagram.
-pub(crate) enum Listen {
-    /// The ClientHello carries a valid cookie: the SSL object is that client's connection now.
-    Verified,
-    /// Nothing to go on with: a HelloVerifyRequest was written, or the datagram was no ClientHello.
-    Unverified,
-    /// The SSL object cannot be used any more.
-    Broken,
-}
-
-/// Looks at the ClientHello that the BIO of `ssl` has to give.
-pub(crate) fn listen(ssl: &mut SslRef) -> Listen {
+/// Reads the ClientHello that the BIO of `ssl` has to give, if its cookie is accepted. Nothing else that is
+/// public tells OpenSSL that the cookie exchange is over.
+pub(crate) fn listen(ssl: &mut SslRef) -> Result<(), ErrorStack> {
     // SAFETY: takes nothing; a null result is handled.
     let address = unsafe { BIO_ADDR_new() };
     if address.is_null() {
-        return Listen::Broken;
+        return Err(ErrorStack::get());
     }
     // SAFETY: `ssl` is borrowed exclusively for the call, `address` is a live BIO_ADDR, and it is
     // freed once.
@@ -121,11 +112,7 @@ pub(crate) fn listen(ssl: &mut SslRef) -> Listen {
         BIO_ADDR_free(address);
         result
     };
-    match result {
-        1 => Listen::Verified,
-        0 => Listen::Unverified,
-        _ => Listen::Broken,
-    }
+    if result == 1 { Ok(()) } else { Err(ErrorStack::get()) }
 }
 
 /// Empties the error queue of this thread, in which an earlier use of OpenSSL may have left something.

@@ -7,7 +7,7 @@
 /// Bytes of a record header: type, version, epoch, sequence number, length.
 pub(crate) const HEADER: usize = 13;
 /// Bytes of a handshake message header: type, length, message sequence, fragment offset and length.
-const HANDSHAKE_HEADER: usize = 12;
+pub(super) const HANDSHAKE_HEADER: usize = 12;
 
 /// Longest handshake message, in bytes, that is let through before the peer is known. OpenSSL
 /// reserves memory for what a fragment promises, not for what it brings.
@@ -25,7 +25,7 @@ pub(crate) const LEAST_ENCRYPTED_CHACHA: usize = 16;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(crate) const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
+pub(super) const HANDSHAKE: u8 = 22;
 pub(crate) const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 
@@ -43,6 +43,11 @@ impl Number {
         self.0 & SEQUENCE
     }
 
+    /// As it stands in a header.
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_be_bytes()
+    }
+
     /// The one behind it, in the same epoch.
     fn next(self) -> Option<Self> {
         let next = Self(self.0.checked_add(1)?);
@@ -54,11 +59,11 @@ impl Number {
 pub(crate) struct Record<'a> {
     pub(crate) content: u8,
     pub(crate) number: Number,
-    body: &'a [u8],
+    pub(super) body: &'a [u8],
 }
 
 /// Takes the first record off `datagram`, if it is one.
-fn split_record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
+pub(super) fn split_record(datagram: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let (header, rest) = datagram.split_at_checked(HEADER)?;
     let &[content, major, minor, e0, e1, s0, s1, s2, s3, s4, s5, l0, l1] = header else {
         return None;
@@ -95,7 +100,7 @@ impl Record<'_> {
         self.number.epoch() != 0 && self.body.len() == least_encrypted
     }
 
-    fn is_client_hello(&self) -> bool {
+    pub(super) fn is_client_hello(&self) -> bool {
         self.number.epoch() == 0
             && self.content == HANDSHAKE
             && self.body.first() == Some(&CLIENT_HELLO)
@@ -269,7 +274,7 @@ pub(crate) fn plaintext_denial(hello: &[u8]) -> Option<[u8; HEADER + 2]> {
 
 fn fatal_alert(number: Number, description: u8) -> [u8; HEADER + 2] {
     const FATAL: u8 = 2;
-    let [e0, e1, s0, s1, s2, s3, s4, s5] = number.0.to_be_bytes();
+    let [e0, e1, s0, s1, s2, s3, s4, s5] = number.to_bytes();
     [ALERT, 0xfe, 0xfd, e0, e1, s0, s1, s2, s3, s4, s5, 0, 2, FATAL, description]
 }
 

@@ -1,5 +1,5 @@
-//! How much memory this thread holds, Rust's and OpenSSL's together, and how much OpenSSL holds for all
-//! threads. Exact: no other thread is in the first, and no allocator's habits in either.
+//! How much memory this thread holds and how often it has allocated, Rust's and OpenSSL's together, and how
+//! much OpenSSL holds for all threads. Exact: no other thread is in the first, and no allocator's habits in either.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 thread_local! {
     static HELD: Cell<i64> = const { Cell::new(0) };
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Of OpenSSL's memory, what all threads hold, the ended ones included.
@@ -18,6 +19,11 @@ static HELD_BY_OPENSSL: AtomicI64 = AtomicI64::new(0);
 /// Bytes that this thread has allocated and not given back.
 pub(crate) fn held() -> i64 {
     HELD.get()
+}
+
+/// How often this thread has allocated.
+pub(crate) fn allocations() -> u64 {
+    ALLOCATIONS.get()
 }
 
 /// Bytes that OpenSSL has allocated, in whatever thread, and not given back.
@@ -29,6 +35,9 @@ fn note(bytes: usize, sign: i64) -> i64 {
     let change = sign * i64::try_from(bytes).unwrap_or(i64::MAX);
     // A thread that is ending counts no more.
     let _ended = HELD.try_with(|held| held.set(held.get() + change));
+    if sign > 0 {
+        let _ended = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+    }
     change
 }
 

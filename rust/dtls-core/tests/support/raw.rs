@@ -2,7 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::ffi::c_void;
 use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex};
 
 use dtls_core::Certificates;
 use foreign_types::ForeignTypeRef;
@@ -17,6 +19,9 @@ use test_pki::Issued;
 use super::link::End;
 
 unsafe extern "C" {
+    fn BIO_ADDR_new() -> *mut c_void;
+    fn BIO_ADDR_free(address: *mut c_void);
+    fn DTLSv1_listen(ssl: *mut openssl_sys::SSL, client: *mut c_void) -> std::ffi::c_int;
     fn SSL_renegotiate(ssl: *mut openssl_sys::SSL) -> std::ffi::c_int;
 }
 
@@ -210,5 +215,68 @@ impl End for Raw {
 
     fn take(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.stream.get_mut().outgoing)
+    }
+}
+
+/// OpenSSL's own cookie exchange.
+pub(crate) struct RawListener {
+    context: SslContext,
+    listening: Option<SslStream<Pipe>>,
+    /// The one that is right, and is given out, for the next datagram.
+    cookie: Arc<Mutex<Option<[u8; 32]>>>,
+}
+
+/// What came of a datagram.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Listened {
+    Dropped,
+    Answered(Vec<u8>),
+    Verified,
+}
+
+impl RawListener {
+    pub(crate) fn new() -> Self {
+        let cookie = Arc::<Mutex<Option<[u8; 32]>>>::default();
+        let mut context = context();
+        let given = Arc::clone(&cookie);
+        context.set_cookie_generate_cb(move |_, buffer| {
+            let cookie = given.lock().expect("no panic").unwrap_or_default();
+            buffer[..cookie.len()].copy_from_slice(&cookie);
+            Ok(cookie.len())
+        });
+        let right = Arc::clone(&cookie);
+        context.set_cookie_verify_cb(move |_, cookie| {
+            right.lock().expect("no panic").is_some_and(|right| right == cookie)
+        });
+        Self { context: context.build(), listening: None, cookie }
+    }
+
+    /// Handles `datagram`, whose cookie should be `cookie`. With `None` no cookie is right, and zeros are
+    /// given out.
+    pub(crate) fn listen(&mut self, datagram: &[u8], cookie: Option<[u8; 32]>) -> Listened {
+        *self.cookie.lock().expect("no panic") = cookie;
+        let mut stream = self.listening.take().unwrap_or_else(|| {
+            let ssl = Ssl::new(&self.context).expect("OpenSSL works");
+            SslStream::new(ssl, Pipe::default()).expect("OpenSSL works")
+        });
+        stream.get_mut().incoming.push_back(datagram.to_vec());
+        // SAFETY: the SSL object is live and nothing else uses it during the call; the address is a new
+        // one, and is freed once.
+        let result = unsafe {
+            let address = BIO_ADDR_new();
+            assert!(!address.is_null(), "OpenSSL works");
+            let result = DTLSv1_listen(stream.ssl().as_ptr(), address);
+            BIO_ADDR_free(address);
+            result
+        };
+        if result == 1 {
+            return Listened::Verified;
+        }
+        assert_eq!(result, 0, "a datagram is no failure: {:?}", openssl::error::ErrorStack::get());
+        let _why = openssl::error::ErrorStack::get();
+        let mut answers = std::mem::take(&mut stream.get_mut().outgoing);
+        self.listening = Some(stream);
+        assert!(answers.len() <= 1, "one answer at most");
+        answers.pop().map_or(Listened::Dropped, Listened::Answered)
     }
 }
