@@ -15,6 +15,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -60,6 +61,8 @@ pub(crate) struct ServerState {
     pending: PendingHandshakes,
     pub(crate) connected: Arc<ConnectedPeers>,
     successors: Mutex<Successors>,
+    /// Whether any is waiting. A flood of strangers does not have to lock them to find out.
+    has_successors: AtomicBool,
 }
 
 /// Sessions whose clients have started again while they had another one, by their address. The other one
@@ -82,6 +85,7 @@ impl ServerState {
             pending: PendingHandshakes::default(),
             connected: Arc::default(),
             successors: Mutex::default(),
+            has_successors: AtomicBool::default(),
         }))
     }
 
@@ -110,6 +114,7 @@ impl ServerState {
         let mut successors = self.successors();
         if successors.exchange.strong_count() > 0 {
             successors.waiting.insert(peer, successor);
+            self.has_successors.store(true, Ordering::Release);
         }
     }
 
@@ -117,12 +122,17 @@ impl ServerState {
     fn forget_successors(&self, now: Instant) {
         let mut successors = self.successors();
         successors.waiting.retain(|_, session| session.can_go_on(now));
+        self.has_successors.store(!successors.waiting.is_empty(), Ordering::Release);
     }
 
     /// The successor of the last session at `peer`, if its client was starting again.
     pub(crate) fn take_successor(&self, peer: SocketAddr, now: Instant) -> Option<Box<Session>> {
+        if !self.has_successors.load(Ordering::Acquire) {
+            return None;
+        }
         let mut successors = self.successors();
         let taken = successors.waiting.remove(&peer);
+        self.has_successors.store(!successors.waiting.is_empty(), Ordering::Release);
         taken.filter(|session| session.can_go_on(now))
     }
 }
