@@ -81,7 +81,7 @@ pub(crate) fn is_without_ipv6(error: &io::Error) -> bool {
 }
 
 /// The addresses of a datagram are part of the call, so what is wrong with them (port 0, a broadcast address, a
-/// local address that an interface has lost, the wrong family) is wrong with one datagram.
+/// local address that an interface has lost, an interface that is gone, the wrong family) is wrong with one datagram.
 #[cfg(unix)]
 const LOST: &[i32] = &[
     codes::EACCES,
@@ -97,14 +97,21 @@ const LOST: &[i32] = &[
     codes::ENETRESET,
     codes::ENETUNREACH,
     codes::ENOBUFS,
+    codes::ENODEV,
     codes::ENOMEM,
+    codes::ENOPROTOOPT,
+    codes::ENXIO,
+    codes::EOPNOTSUPP,
     codes::EPERM,
+    codes::EPROTO,
+    codes::ETIMEDOUT,
 ];
 #[cfg(windows)]
 const LOST: &[i32] = &[
     codes::WSAEACCES,
     codes::WSAEADDRNOTAVAIL,
     codes::WSAEAFNOSUPPORT,
+    codes::WSAECONNABORTED,
     codes::WSAECONNREFUSED,
     codes::WSAECONNRESET,
     codes::WSAEFAULT,
@@ -117,6 +124,7 @@ const LOST: &[i32] = &[
     codes::WSAENETUNREACH,
     codes::WSAENOBUFS,
     codes::WSAEOPNOTSUPP,
+    codes::WSAETIMEDOUT,
 ];
 
 #[cfg(test)]
@@ -131,7 +139,12 @@ mod tests {
             (codes::EINTR, Trouble::Interrupted),
             (codes::ENETUNREACH, Trouble::Lost),
             (codes::ECONNREFUSED, Trouble::Lost),
+            (codes::EHOSTUNREACH, Trouble::Lost),
+            (codes::ENETDOWN, Trouble::Lost),
+            (codes::ENOBUFS, Trouble::Lost),
             (codes::EPERM, Trouble::Lost),
+            (codes::EMSGSIZE, Trouble::Lost),
+            (codes::ENOTSOCK, Trouble::Broken),
             (codes::EBADF, Trouble::Broken),
         ];
         #[cfg(windows)]
@@ -139,6 +152,7 @@ mod tests {
             (codes::WSAEWOULDBLOCK, Trouble::WouldBlock),
             (codes::WSAECONNRESET, Trouble::Lost),
             (codes::WSAENETRESET, Trouble::Lost),
+            (codes::WSAEMSGSIZE, Trouble::Lost),
             (codes::WSAENOTSOCK, Trouble::Broken),
         ];
         for (code, trouble) in errors {

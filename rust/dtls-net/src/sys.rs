@@ -113,7 +113,7 @@ mod unix {
     use std::os::fd::AsRawFd;
     use std::ptr;
 
-    use libc::{c_int, c_void};
+    use libc::c_int;
 
     use super::*;
 
@@ -130,9 +130,16 @@ mod unix {
     }
 
     impl Envelope {
-        /// For a datagram of that many bytes at that place, which is written to when it is received.
-        fn new(bytes: *mut c_void, length: usize) -> Self {
-            let buffer = libc::iovec { iov_base: bytes, iov_len: length };
+        fn to_receive(room: &mut [u8]) -> Self {
+            Self::new(room.as_mut_ptr(), room.len())
+        }
+
+        fn to_send(bytes: &[u8]) -> Self {
+            Self::new(bytes.as_ptr().cast_mut(), bytes.len())
+        }
+
+        fn new(bytes: *mut u8, length: usize) -> Self {
+            let buffer = libc::iovec { iov_base: bytes.cast(), iov_len: length };
             Self { name: SockAddrStorage::zeroed(), buffer, control: [0; 12] }
         }
 
@@ -225,7 +232,7 @@ mod unix {
                     (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                         let info =
                             libc::CMSG_DATA(message).cast::<libc::in_pktinfo>().read_unaligned();
-                        // Where to answer a broadcast from; macOS leaves it empty.
+                        // Linux says here where to answer a broadcast from. macOS reads it, and leaves it empty.
                         let ip = match info.ipi_spec_dst.s_addr {
                             0 => info.ipi_addr.s_addr,
                             address => address,
@@ -267,7 +274,7 @@ mod unix {
         }
 
         pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
-            let mut envelope = Envelope::new(buffer.as_mut_ptr().cast(), buffer.len());
+            let mut envelope = Envelope::to_receive(buffer);
             let mut header = envelope.header();
             // SAFETY: an open socket; what the header points to is alive and is ours to write.
             let received = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &mut header, 0) };
@@ -277,8 +284,7 @@ mod unix {
         }
 
         pub(crate) fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-            let bytes = transmit.bytes;
-            let mut envelope = Envelope::new(bytes.as_ptr().cast_mut().cast(), bytes.len());
+            let mut envelope = Envelope::to_send(transmit.bytes);
             let header = envelope.prepare(self, transmit);
             // SAFETY: an open socket; what the header points to is alive, and is only read.
             result(unsafe { libc::sendmsg(self.socket.as_raw_fd(), &header, 0) }).map(drop)
@@ -295,8 +301,7 @@ mod unix {
             arrivals: &mut Vec<Arrival>,
         ) -> io::Result<bool> {
             let slots = room.chunks_exact_mut(size).take(crate::Batch::MOST);
-            let mut envelopes: Vec<_> =
-                slots.map(|slot| Envelope::new(slot.as_mut_ptr().cast(), slot.len())).collect();
+            let mut envelopes: Vec<_> = slots.map(Envelope::to_receive).collect();
             let mut headers = headers(envelopes.iter_mut().map(Envelope::header));
             let (first, count) = (headers.as_mut_ptr(), headers.len() as libc::c_uint);
             // SAFETY: an open socket, that many headers; what they point to is alive, apart from what the others point
@@ -315,13 +320,8 @@ mod unix {
         /// Sends up to 64 of them, and says how many: at least the first, or it fails.
         pub(crate) fn send_some(&self, transmits: &[Transmit<'_>]) -> io::Result<usize> {
             let transmits = &transmits[..transmits.len().min(crate::Batch::MOST)];
-            let mut envelopes: Vec<_> = transmits
-                .iter()
-                .map(|transmit| {
-                    let bytes = transmit.bytes;
-                    Envelope::new(bytes.as_ptr().cast_mut().cast(), bytes.len())
-                })
-                .collect();
+            let mut envelopes: Vec<_> =
+                transmits.iter().map(|transmit| Envelope::to_send(transmit.bytes)).collect();
             let pairs = envelopes.iter_mut().zip(transmits);
             let mut headers =
                 headers(pairs.map(|(envelope, transmit)| envelope.prepare(self, transmit)));

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use common::{LOCALHOST, LOCALHOST_6, address, next, peer, receive, receive_batches, server};
 use dtls_net::{Batch, BindAddress, Counters, Progress, Sent, Transmit};
@@ -88,7 +88,11 @@ fn what_could_not_be_sent_is_told_from_what_was() {
         transmits.push(Transmit { peer: SocketAddr::new(LOCALHOST, 0), ..good(b"to port 0") });
         // No address of this machine (RFC 5737).
         transmits.push(Transmit { local: Some([203, 0, 113, 1].into()), ..good(b"from nowhere") });
-        lost.extend([6, 7]);
+        // By an interface that is not there.
+        let peer = SocketAddrV6::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 9, 0, 4_000_000);
+        let local = Some(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2).into());
+        transmits.push(Transmit { peer: peer.into(), local, bytes: b"to nowhere" });
+        lost.extend([6, 7, 8]);
     }
     let progress = server.send_batch(&transmits).expect("a socket");
     assert_eq!(progress, Progress { done: transmits.len(), lost: lost.clone() });
