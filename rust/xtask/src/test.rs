@@ -27,7 +27,8 @@ const PEERS: [(&str, &str); 3] =
 const SOAK: (&str, &str) = ("DTLS_SOAK", "1");
 
 /// The crates that are shipped, and what feeds them. The others are tools.
-const PRODUCT: [&str; 5] = ["dtls-core", "dtls-godot", "dtls-issuer", "fuzz", "openssl-mimalloc"];
+const PRODUCT: [&str; 6] =
+    ["dtls-core", "dtls-godot", "dtls-issuer", "dtls-net", "fuzz", "openssl-mimalloc"];
 
 /// Everything. With `soak`, the tests over bad links run with as many seeds as they ever do.
 pub(crate) fn run_all(soak: bool) -> Result<ExitCode> {

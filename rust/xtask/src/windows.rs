@@ -20,7 +20,8 @@ const TEMPLATE: &str = "GODOT_WINDOWS_TEMPLATE";
 const TRIPLE: &str = "x86_64-pc-windows-gnullvm";
 
 /// The crates that need no engine.
-const CRATES: [&str; 5] = ["dtls-core", "dtls-issuer", "netsim", "openssl-mimalloc", "test-pki"];
+const CRATES: [&str; 6] =
+    ["dtls-core", "dtls-issuer", "dtls-net", "netsim", "openssl-mimalloc", "test-pki"];
 
 /// The suites that are run inside the engine, unless others are asked for: those that start no other program.
 pub(crate) const SUITES: &str = "api,behaviour,certificates,chat,console,crowd,engine_interop,ipv6,loopback,\
