@@ -46,7 +46,20 @@ fn text() -> Result<String> {
         serde_json::from_str(&all).context("gdext's copy of the API is no JSON")?;
     let words = CALLED.split("; ").map(|class| class.split(' '));
     keep_called(&mut api, &words.filter_map(|mut it| Some((it.next()?, it.collect()))).collect())?;
+    drop_descriptions(&mut api);
     Ok(serde_json::to_string(&api)? + "\n")
+}
+
+/// Drops the engine's help, of which gdext makes comments that nobody reads.
+fn drop_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| key != "description" && key != "brief_description");
+            fields.values_mut().for_each(drop_descriptions);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_descriptions),
+        _ => {}
+    }
 }
 
 /// Leaves nothing in an API dump but these classes with these methods, what they inherit from, and what mentions
