@@ -19,6 +19,7 @@
 
 mod config;
 mod credentials;
+mod endpoint;
 mod handshake;
 mod report;
 mod ssl;
@@ -39,6 +40,10 @@ pub use credentials::revocation::RevocationLists;
 pub use credentials::ticket_keys::SharedTicketKeys;
 pub use credentials::trust::Trust;
 pub use credentials::verification::{ClientVerification, Verification};
+pub use endpoint::{
+    Backlog, Bundle, Client, Ended, Endpoint, EndpointStats, Event, HandshakeResults, Handshakes,
+    Output, Path, SharedSession, Unconnected,
+};
 pub use handshake::listener::{Accepted, Listener};
 pub use handshake::session::{Ending, SendError, Session, Status};
 pub use report::error::{ConfigError, ConnectError, OpenSslError};

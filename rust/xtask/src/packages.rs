@@ -70,6 +70,8 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");
     update();
     let mut command = apt_get();
+    // Another program may be installing something.
+    command.args(["-o", "DPkg::Lock::Timeout=600"]);
     command.args(["install", "-y", "--no-install-recommends"]).args(packages);
     succeed_quietly(&mut command, &format!("Installing {names}"))
         .with_context(|| format!("please install, as root, what Debian calls {names}"))?;

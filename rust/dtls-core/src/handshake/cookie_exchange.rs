@@ -15,6 +15,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -76,14 +77,18 @@ struct Successors {
 }
 
 impl ServerState {
-    /// A new one, with secrets of its own.
-    pub(crate) fn new(config: &ServerConfig, now: Instant) -> Result<Arc<Self>, ErrorStack> {
+    /// A new one, with secrets of its own, for at most `most` clients at a time.
+    pub(crate) fn new(
+        config: &ServerConfig,
+        most: Option<NonZeroUsize>,
+        now: Instant,
+    ) -> Result<Arc<Self>, ErrorStack> {
         Ok(Arc::new(Self {
             secrets: Arc::new(ServerSecrets::new(now)?),
             stats: Arc::default(),
             settings: Arc::new(CurrentSettings::new(&config.settings)),
             pending: PendingHandshakes::default(),
-            connected: Arc::default(),
+            connected: Arc::new(ConnectedPeers::at_most(most)),
             successors: Mutex::default(),
             has_successors: AtomicBool::default(),
         }))

@@ -36,7 +36,7 @@ impl Listener {
     /// # Errors
     /// When OpenSSL has no random numbers.
     pub fn new(config: ServerConfig, now: Instant) -> Result<Self, OpenSslError> {
-        let server = ServerState::new(&config, now)?;
+        let server = ServerState::new(&config, None, now)?;
         let counters = server.stats.register();
         let exchange = Arc::new(CookieExchange::new(config, server));
         exchange.server.use_exchange(&exchange);

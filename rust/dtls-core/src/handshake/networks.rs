@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::report::failure::Failure;
 
 /// The network that a client counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,31 +38,85 @@ impl Prefix {
     }
 }
 
-/// How many clients of a server are connected, by network.
+/// How many clients of a server are connected, by network and in all.
 #[derive(Default)]
-pub(crate) struct ConnectedPeers(Mutex<HashMap<Prefix, usize>>);
+pub(crate) struct ConnectedPeers {
+    /// How many there may be in all.
+    most: Option<NonZeroUsize>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    by_prefix: HashMap<Prefix, usize>,
+}
+
+/// Why a client may not be connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TooMany {
+    /// Its network has as many as one may have.
+    OfPrefix(NonZeroUsize),
+    /// The server has as many as it may have.
+    InAll(NonZeroUsize),
+}
+
+impl From<TooMany> for Failure {
+    fn from(too_many: TooMany) -> Self {
+        match too_many {
+            TooMany::OfPrefix(limit) => Self::TooManyPeers { limit: limit.get() },
+            TooMany::InAll(limit) => Self::ServerFull { limit: limit.get() },
+        }
+    }
+}
 
 impl ConnectedPeers {
-    /// Whether `prefix` has as many as it may have.
-    pub(crate) fn are_too_many(&self, prefix: Prefix, limit: Option<NonZeroUsize>) -> bool {
-        let peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = peers.get(&prefix).copied().unwrap_or_default();
-        limit.is_some_and(|limit| count >= limit.get())
+    /// At most `most` of them; any number without.
+    pub(crate) fn at_most(most: Option<NonZeroUsize>) -> Self {
+        Self { most, ..Self::default() }
     }
 
-    /// Counts one more of `prefix` until the permit is dropped, unless it has as many as it may have.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for one more of `prefix`, which may have as many as `limit`.
+    pub(crate) fn have_room(
+        &self,
+        prefix: Prefix,
+        limit: Option<NonZeroUsize>,
+    ) -> Result<(), TooMany> {
+        self.look_for_room(&self.counts(), prefix, limit)
+    }
+
+    fn look_for_room(
+        &self,
+        counts: &Counts,
+        prefix: Prefix,
+        limit: Option<NonZeroUsize>,
+    ) -> Result<(), TooMany> {
+        let is_reached = |count: usize, limit: &NonZeroUsize| count >= limit.get();
+        if let Some(most) = self.most.filter(|most| is_reached(counts.all, most)) {
+            return Err(TooMany::InAll(most));
+        }
+        let of_prefix = counts.by_prefix.get(&prefix).copied().unwrap_or_default();
+        match limit.filter(|limit| is_reached(of_prefix, limit)) {
+            Some(limit) => Err(TooMany::OfPrefix(limit)),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts one more of `prefix` until the permit is dropped, if there is room.
     pub(crate) fn permit(
         self: &Arc<Self>,
         prefix: Prefix,
         limit: Option<NonZeroUsize>,
-    ) -> Option<PeerPermit> {
-        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = peers.entry(prefix).or_default();
-        if limit.is_some_and(|limit| *count >= limit.get()) {
-            return None;
-        }
-        *count += 1;
-        Some(PeerPermit { peers: Arc::clone(self), prefix })
+    ) -> Result<PeerPermit, TooMany> {
+        let mut counts = self.counts();
+        self.look_for_room(&counts, prefix, limit)?;
+        counts.all += 1;
+        *counts.by_prefix.entry(prefix).or_default() += 1;
+        Ok(PeerPermit { peers: Arc::clone(self), prefix })
     }
 }
 
@@ -72,11 +128,12 @@ pub(crate) struct PeerPermit {
 
 impl Drop for PeerPermit {
     fn drop(&mut self) {
-        let mut peers = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = peers.get_mut(&self.prefix) {
+        let mut counts = self.peers.counts();
+        counts.all -= 1;
+        if let Some(count) = counts.by_prefix.get_mut(&self.prefix) {
             *count -= 1;
             if *count == 0 {
-                peers.remove(&self.prefix);
+                counts.by_prefix.remove(&self.prefix);
             }
         }
     }
@@ -107,13 +164,28 @@ pub(crate) mod tests {
         let peers = Arc::<ConnectedPeers>::default();
         let (limit, here) = (NonZeroUsize::new(1), prefix("192.0.2.1:1"));
         let permit = peers.permit(here, limit).expect("the first");
-        assert!(peers.are_too_many(here, limit) && peers.permit(here, limit).is_none());
-        assert!(
-            peers.permit(here, None).is_some()
-                && peers.permit(prefix("192.0.2.2:1"), limit).is_some()
-        );
+        let refused = Err(TooMany::OfPrefix(NonZeroUsize::MIN));
+        assert_eq!(peers.have_room(here, limit), refused);
+        assert_eq!(peers.permit(here, limit).map(drop), refused);
+        assert!(peers.permit(here, None).is_ok());
+        assert!(peers.permit(prefix("192.0.2.2:1"), limit).is_ok());
         drop(permit);
-        assert!(!peers.are_too_many(here, limit));
-        assert!(peers.0.lock().expect("not poisoned").is_empty());
+        assert_eq!(peers.have_room(here, limit), Ok(()));
+        assert!(peers.counts().by_prefix.is_empty() && peers.counts().all == 0);
+    }
+
+    #[test]
+    fn a_full_server_has_no_room_for_any_network() {
+        let most = NonZeroUsize::new(2);
+        let peers = Arc::new(ConnectedPeers::at_most(most));
+        let [one, other] =
+            ["192.0.2.1:1", "192.0.2.2:1"].map(|peer| peers.permit(prefix(peer), most));
+        assert!(one.is_ok() && other.is_ok());
+        let third = prefix("192.0.2.3:1");
+        let full = Err(TooMany::InAll(NonZeroUsize::MIN.saturating_add(1)));
+        assert_eq!(peers.have_room(third, None), full);
+        assert_eq!(peers.permit(third, most).map(drop), full);
+        drop(one);
+        assert!(peers.permit(third, most).is_ok());
     }
 }

@@ -25,9 +25,9 @@
 mod connected;
 mod handshaking;
 mod negotiated;
+mod received;
 mod restart;
 
-use std::collections::VecDeque;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,13 +51,11 @@ use crate::wire::record;
 
 use connected::Connected;
 pub(crate) use handshaking::Handshaking;
+use received::Received;
 
 /// Bytes of received packets that wait for the application, above which a session asks for no more
 /// datagrams.
 const RECEIVE_QUEUE: usize = 1024 * 1024;
-
-/// What a packet in that queue counts for beside its own bytes.
-const PER_PACKET: usize = 64;
 
 /// How a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,8 +132,7 @@ pub enum Ending {
 #[derive(Default)]
 struct Io {
     outgoing: Datagrams,
-    received: VecDeque<Vec<u8>>,
-    received_bytes: usize,
+    received: Received,
     /// Whether the queue has been full since the last datagram, so that others may wait outside.
     left_waiting: bool,
     counters: RegisteredCounters,
@@ -181,15 +178,13 @@ impl Session {
         now: Instant,
     ) -> Self {
         let limit = exchange.config.max_peers_per_prefix;
-        if let Some(limit) = limit
-            && exchange.server.connected.are_too_many(exchange.prefix(peer), Some(limit))
-        {
+        if let Err(too_many) = exchange.server.connected.have_room(exchange.prefix(peer), limit) {
             let mut io = Io { counters: exchange.server.stats.register(), ..Io::default() };
             io.counters.add(Count::HandshakesStarted, 1);
             if let Some(alert) = record::plaintext_denial(hello) {
                 io.outgoing.push(&alert);
             }
-            let state = io.fail(Failure::TooManyPeers { limit: limit.get() });
+            let state = io.fail(too_many.into());
             let limits = exchange.config.limits;
             let origin = Origin::Server(ServerOrigin { exchange, peer, random: None, began: now });
             return Self { state, io, limits, origin, successor: None };
@@ -416,7 +411,12 @@ impl Session {
     /// The oldest packet that was received and not taken yet. Packets that arrived before the end of
     /// a connection stay here.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
-        self.io.pop_received()
+        self.receive_with(<[u8]>::to_vec)
+    }
+
+    /// Gives the oldest packet that was received and not taken yet to `take`.
+    pub fn receive_with<R>(&mut self, take: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.io.received.pop(take)
     }
 
     /// How many packets [`Session::receive`] has.
@@ -463,6 +463,16 @@ impl Session {
     /// What the session has counted.
     pub fn stats(&self) -> Stats {
         self.io.counters.snapshot()
+    }
+
+    /// A packet was received and could not be kept.
+    pub(crate) fn note_dropped(&self, why: Dropped) {
+        self.io.counters.dropped(why);
+    }
+
+    /// How long a handshake of this session may take.
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        self.limits.handshake_timeout()
     }
 
     /// The largest packet, in bytes, that fits one datagram.
@@ -546,13 +556,12 @@ impl std::fmt::Debug for Session {
 
 impl Io {
     fn is_full(&self) -> bool {
-        self.received_bytes >= RECEIVE_QUEUE
+        self.received.bytes() >= RECEIVE_QUEUE
     }
 
-    fn push_received(&mut self, packet: Vec<u8>) {
+    fn push_received(&mut self, packet: &[u8]) {
         self.counters.add(Count::PacketsReceived, 1);
-        self.received_bytes += packet.len() + PER_PACKET;
-        self.received.push_back(packet);
+        self.received.push(packet);
         self.left_waiting |= self.is_full();
     }
 
@@ -561,12 +570,6 @@ impl Io {
         for _ in 0..self.outgoing.take_refused() {
             self.counters.dropped(Dropped::SendQueueFull);
         }
-    }
-
-    fn pop_received(&mut self) -> Option<Vec<u8>> {
-        let packet = self.received.pop_front()?;
-        self.received_bytes -= packet.len() + PER_PACKET;
-        Some(packet)
     }
 
     /// A handshake has failed.

@@ -64,6 +64,8 @@ named! {
         TooManyPeers = "too_many_peers",
         /// The peer's certificates have more bytes together than are taken.
         CertificateTooLarge = "certificate_too_large",
+        /// As many clients as the server has room for are connected.
+        ServerFull = "server_full",
     }
 }
 
@@ -153,6 +155,12 @@ pub enum Failure {
         /// How many are allowed.
         limit: usize,
     },
+    /// The server has as many connections as it may have.
+    #[error("the server is full: {limit} clients are connected, which is the limit")]
+    ServerFull {
+        /// How many are allowed.
+        limit: usize,
+    },
     /// The handshake took too long, and got as far as where different pre-shared keys would show: what
     /// one side encrypts is noise to the other.
     #[error(
@@ -199,6 +207,7 @@ impl Failure {
             Self::NoCommonProtocol => Reason::NoApplicationProtocol,
             Self::PskNotProved { .. } => Reason::Timeout,
             Self::TooManyPeers { .. } => Reason::TooManyPeers,
+            Self::ServerFull { .. } => Reason::ServerFull,
             Self::CertificatesTooLarge { .. } => Reason::CertificateTooLarge,
         }
     }

@@ -94,6 +94,9 @@ class_enum! {
         REASON_TOO_MANY_PEERS => TooManyPeers = 25,
         /// The other side shows more certificates than are taken: 16 KB together.
         REASON_CERTIFICATE_TOO_LARGE => CertificateTooLarge = 26,
+        /// As many clients are connected to the server as its [code]max_peers[/code] allows. The client
+        /// itself sees [constant REASON_PEER_ALERT].
+        REASON_SERVER_FULL => ServerFull = 27,
     }
 }
 

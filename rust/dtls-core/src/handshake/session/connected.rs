@@ -85,7 +85,7 @@ impl Connected {
                             if full {
                                 io.counters.dropped(Dropped::QueueFull);
                             } else {
-                                io.push_received(packet.to_vec());
+                                io.push_received(packet);
                             }
                             self.heard = now;
                             delivered += 1;

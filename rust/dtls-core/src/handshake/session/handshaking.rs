@@ -92,8 +92,10 @@ struct Admission {
 impl Admission {
     fn permit(self) -> Result<PeerPermit, Failure> {
         let Self { connected, prefix, limit, permit } = self;
-        let too_many = Failure::TooManyPeers { limit: limit.map_or(0, NonZeroUsize::get) };
-        permit.or_else(|| connected.permit(prefix, limit)).ok_or(too_many)
+        Ok(match permit {
+            Some(permit) => permit,
+            None => connected.permit(prefix, limit)?,
+        })
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::handshake::cookie_exchange::{CookieExchange, HelloOutcome};
+use crate::handshake::networks::PeerPermit;
+use crate::report::failure::Failure;
 use crate::report::stats::{Count, Dropped};
 use crate::ssl::bio::Link;
 use crate::wire::record;
@@ -13,7 +15,7 @@ use super::{Ending, Handshaking, Origin, Session, State};
 
 impl Session {
     /// Whether `datagram` is a ClientHello, and not the one that this session began with.
-    pub(super) fn is_of_another_attempt(&self, datagram: &[u8]) -> bool {
+    pub(crate) fn is_of_another_attempt(&self, datagram: &[u8]) -> bool {
         let Origin::Server(origin) = &self.origin else {
             return false;
         };
@@ -90,12 +92,57 @@ impl Session {
         }
         // Its last flight stays with it: a client that is not answered repeats its own, which comes to the
         // listener.
+        let permit = self.give_way();
+        pending.inspect(|handshaking| handshaking.inherit(permit));
+    }
+
+    /// Ends for an admitted successor, which gets the permit.
+    fn give_way(&mut self) -> Option<PeerPermit> {
         let permit = match &mut self.state {
             State::Connected(state) => state.permit.take(),
             _ => None,
         };
-        pending.inspect(|handshaking| handshaking.inherit(permit));
         self.advance(|_, _| State::Closed(Ending::Restarted));
+        permit
+    }
+
+    /// Whether it was begun beside another session of its client and has come to its end, up to
+    /// [`Session::take_over`].
+    pub(crate) fn is_admitted(&self) -> bool {
+        let State::Pending(pending) = &self.state else {
+            return false;
+        };
+        pending.inspect(|handshaking| handshaking.is_admitted()) == Some(true)
+    }
+
+    /// Is connected in place of `before`, the session that its client had, which ends. Without one, its client
+    /// counts anew. If it was displaced in the meantime, it fails, and `before` goes on.
+    pub(crate) fn take_over(&mut self, before: Option<&mut Self>, now: Instant) {
+        if let State::Pending(pending) = &self.state {
+            // From here on nobody else can displace it.
+            match pending.take() {
+                Ok(mut handshaking) => {
+                    handshaking.inherit(before.and_then(Self::give_way));
+                    handshaking.release();
+                    self.state = State::Handshaking(handshaking);
+                    self.handle_timeout(now);
+                }
+                Err(mut alert) => {
+                    self.io.outgoing.append(&mut alert);
+                    self.state = State::Failed(Failure::TooManyPending);
+                }
+            }
+        } else if let Some(before) = before {
+            drop(before.give_way());
+        }
+    }
+
+    /// When the handshake of a server's session began.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        match &self.origin {
+            Origin::Server(origin) => Some(origin.began),
+            Origin::Client(_) => None,
+        }
     }
 
     /// Whether a handshake is left that has not taken too long.
@@ -123,7 +170,7 @@ impl Session {
     }
 
     /// The session of a client that has another one, which is to end when this one is admitted.
-    fn succeed(
+    pub(crate) fn succeed(
         link: Link,
         exchange: Arc<CookieExchange>,
         peer: SocketAddr,
