@@ -238,6 +238,11 @@ impl Endpoint {
         self.connections.disconnect_all(output);
     }
 
+    /// Ends all connections since the socket is gone.
+    pub fn transport_closed(&mut self, output: &mut Output) {
+        self.connections.transport_closed(output);
+    }
+
     /// How many clients are connected.
     pub fn connected(&self) -> usize {
         self.connections.len()

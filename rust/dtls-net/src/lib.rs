@@ -1,4 +1,4 @@
-//! The UDP socket of a game server, which one I/O thread owns.
+//! A DTLS server on one UDP socket ([`Server`]), and that socket ([`Socket`]).
 //!
 //! - A [`Socket`] listens on IPv4, on IPv6 or on both. It says which local address each datagram was sent to
 //!   ([`Datagram::local`]) and sends from that address ([`Transmit::local`]): a client only takes an answer
@@ -31,10 +31,12 @@
 mod batch;
 mod buffers;
 mod error;
+mod server;
 mod socket;
 mod sys;
 
 pub use batch::{Batch, Datagram, Progress, Transmit};
 pub use buffers::BufferSizes;
 pub use error::{BindError, Broken};
+pub use server::{Sender, Server, ServerCounters, ServerOptions, StartError, Threads};
 pub use socket::{BindAddress, Counters, Ready, Sent, Socket, Waker};

@@ -254,8 +254,16 @@ impl Connections {
     }
 
     pub(super) fn disconnect_all(&mut self, output: &mut Output) {
+        self.with_all(output, Session::close);
+    }
+
+    pub(super) fn transport_closed(&mut self, output: &mut Output) {
+        self.with_all(output, Session::transport_closed);
+    }
+
+    fn with_all(&mut self, output: &mut Output, action: impl Fn(&mut Session)) {
         for number in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
-            self.with(number, output, |_, session, _| session.close());
+            self.with(number, output, |_, session, _| action(session));
         }
     }
 }
