@@ -6,6 +6,7 @@ const ClassDump := preload("res://tests/support/class_dump.gd")
 const SERVER := &"DTLSServerOpenSSL"
 const PEER := &"PacketPeerDTLSOpenSSL"
 const CRYPTO := &"DTLSCrypto"
+const LISTENER := &"DTLSListener"
 const OPTIONS := &"DTLSOptions"
 ## ClassDB.API_CORE and ClassDB.API_EXTENSION, which have names since Godot 4.4.
 const API_CORE := 0
@@ -19,7 +20,7 @@ const GOLDEN_HEADER := (
 
 func test_the_golden_dump() -> void:
 	var classes: PackedStringArray = []
-	for name: StringName in [SERVER, PEER, OPTIONS, CRYPTO]:
+	for name: StringName in [SERVER, PEER, LISTENER, OPTIONS, CRYPTO]:
 		classes.append(ClassDump.describe(name))
 	var dump := GOLDEN_HEADER + "\n".join(classes)
 	if "--update-golden" in arguments:

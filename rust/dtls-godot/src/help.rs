@@ -12,8 +12,10 @@ static API: LazyLock<String> =
     LazyLock::new(|| names::in_text(include_str!("../../../godot_project/tests/golden/api.txt")));
 
 /// What the help shows, as scripts that tests in the engine run.
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 6] = [
     include_str!("../../../godot_project/tests/docs/help_crypto.gd"),
+    include_str!("../../../godot_project/tests/docs/help_listener.gd"),
+    include_str!("../../../godot_project/tests/docs/help_listener_peers.gd"),
     include_str!("../../../godot_project/tests/docs/help_options.gd"),
     include_str!("../../../godot_project/tests/docs/help_peer.gd"),
     include_str!("../../../godot_project/tests/docs/help_server.gd"),
@@ -34,7 +36,7 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     rest.split_once(end).map_or("", |(inside, _)| inside)
 }
 
-/// `method`, `member` or `constant`, and its name.
+/// `method`, `signal`, `member` or `constant`, and its name.
 type Member<'a> = (&'static str, &'a str);
 
 /// What each class has.
@@ -51,6 +53,8 @@ fn classes() -> BTreeMap<&'static str, Vec<Member<'static>>> {
                 members.extend(member.split(':').next().map(|name| ("member", name)));
             } else if let Some(name) = line.strip_prefix("enum ") {
                 members.push(("enum", name));
+            } else if let Some(signal) = line.strip_prefix("signal ") {
+                members.extend(signal.split('(').next().map(|name| ("signal", name)));
             } else if let Some((method, _)) = line.split_once('(') {
                 members.push(("method", method.trim_start_matches("static ")));
             }
@@ -79,7 +83,7 @@ fn everything_is_described() {
             });
             let entry = entry.concat();
             let text = match *kind {
-                "method" => between(&entry, "<description>", "</description>"),
+                "method" | "signal" => between(&entry, "<description>", "</description>"),
                 _ => entry.split_once('>').map_or("", |(_, text)| text),
             };
             assert!(!text.trim().is_empty(), "{class}.{name} is not described");
@@ -93,7 +97,7 @@ fn what_is_named_exists() {
     for (class, page) in pages() {
         for tag in page.split('[').skip(1).filter_map(|rest| rest.split_once(']')) {
             let Some((kind, name)) = tag.0.split_once(' ') else { continue };
-            if !["method", "member", "constant", "enum"].contains(&kind) {
+            if !["method", "member", "constant", "enum", "signal"].contains(&kind) {
                 continue;
             }
             // Members of the engine's own classes are not known here, nor are its global constants.

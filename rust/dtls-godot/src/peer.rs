@@ -5,6 +5,7 @@
 mod connection;
 mod enums;
 mod handle;
+mod listened;
 pub(crate) mod methods;
 
 use dtls_core::{Session, Stats};
@@ -16,7 +17,6 @@ use godot::register::godot_api;
 
 use self::connection::Peer;
 use self::enums::{Reason, Status};
-use self::handle::PeerHandle;
 use crate::configuration::client::client_config;
 use crate::configuration::{certificate, of_arguments, of_options};
 use crate::engine::handles::{self, HasHandle, Registered};
@@ -26,6 +26,9 @@ use crate::engine::udp::Claim;
 use crate::gdext_private::class_enum::class_enums;
 use crate::gdext_private::optional_object::Optional;
 use crate::options::DtlsOptions;
+
+pub(crate) use self::handle::PeerHandle;
+pub(crate) use self::listened::Listened;
 
 class! { peer,
 
@@ -86,6 +89,11 @@ impl PacketPeerDtls {
     /// A server's peer without a connection.
     pub(crate) fn refused(why: &str) -> Gd<Self> {
         Self::new_with(|peer| peer.refuse(why))
+    }
+
+    /// The peer of a listener's client.
+    pub(crate) fn of_handle(registered: Registered<PeerHandle>) -> Gd<Self> {
+        handles::object_of(registered, |handle| Self { handle })
     }
 
     fn new_with(action: impl FnOnce(&mut Peer)) -> Gd<Self> {
@@ -261,7 +269,8 @@ impl PacketPeerDtls {
         let context = Some(context.as_slice()).filter(|context| !context.is_empty());
         let length = usize::try_from(length).unwrap_or_default();
         let exported = self.handle.with(None, |peer| {
-            peer.session()?.export_keying_material(&label.to_string(), length, context)
+            let label = label.to_string();
+            peer.ask(|session| session.export_keying_material(&label, length, context)).flatten()
         });
         if exported.is_none() {
             log::error!(
@@ -330,7 +339,7 @@ impl PacketPeerDtls {
 impl PacketPeerDtls {
     /// What the session answers to `question`, or nothing.
     fn ask(&self, question: impl FnOnce(&Session) -> Option<String>) -> GString {
-        let answer = self.handle.with(None, |peer| question(peer.session()?));
+        let answer = self.handle.with(None, |peer| peer.ask(question).flatten());
         GString::from(&answer.unwrap_or_default())
     }
 }

@@ -38,5 +38,5 @@ mod sys;
 pub use batch::{Batch, Datagram, Progress, Transmit};
 pub use buffers::BufferSizes;
 pub use error::{BindError, Broken};
-pub use server::{Sender, Server, ServerCounters, ServerOptions, StartError, Threads};
+pub use server::{Sender, Server, ServerCounters, ServerOptions, StartError, Stopper, Threads};
 pub use socket::{BindAddress, Counters, Ready, Sent, Socket, Waker};

@@ -103,14 +103,36 @@ pub struct Server {
     packets: Bundle<Client>,
     handed_out: usize,
     events: Vec<Event>,
-    runner: Runner,
+    stopper: Arc<Stopper>,
 }
 
-/// Who does the work.
-enum Runner {
-    /// Whoever polls.
-    Poll(Arc<Mutex<Io>>),
-    Threads(Vec<JoinHandle<()>>),
+/// Stops a server, from any thread, whoever has it.
+pub struct Stopper {
+    mailbox: Arc<Mailbox>,
+    /// Of a server without threads: who polls does the work.
+    io: Option<Arc<Mutex<Io>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Stopper {
+    /// Ends all connections, tells the clients, and waits for the threads, which takes some milliseconds. The server
+    /// is of no use any more.
+    pub fn stop(&self) {
+        self.mailbox.command(Command::Stop);
+        if let Some(io) = &self.io {
+            io.lock().turn_without_waiting();
+        }
+        for thread in self.threads.lock().drain(..) {
+            // What it panicked with was reported when it did.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stopper").finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -136,15 +158,22 @@ impl Server {
             None => (None, Vec::new()),
         };
         let mut io = Io::new(socket, endpoint, workers, Arc::clone(&mailbox));
-        let runner = if threads == 0 {
-            Runner::Poll(Arc::new(Mutex::new(io)))
+        let stopper = if threads == 0 {
+            let io = Some(Arc::new(Mutex::new(io)));
+            Stopper { mailbox: Arc::clone(&mailbox), io, threads: Mutex::default() }
         } else {
-            let mut server_threads = Threaded { mailbox: Arc::clone(&mailbox), joined: Vec::new() };
-            server_threads.spawn("dtls-io", move || io.run())?;
-            for mut part in parts {
-                server_threads.spawn("dtls-handshakes", move || part.run())?;
+            let stopper =
+                Stopper { mailbox: Arc::clone(&mailbox), io: None, threads: Mutex::default() };
+            let started = stopper.spawn("dtls-io", move || io.run()).and_then(|()| {
+                parts
+                    .into_iter()
+                    .try_for_each(|mut part| stopper.spawn("dtls-handshakes", move || part.run()))
+            });
+            if let Err(error) = started {
+                stopper.stop();
+                return Err(error);
             }
-            Runner::Threads(std::mem::take(&mut server_threads.joined))
+            stopper
         };
         Ok(Self {
             mailbox,
@@ -154,8 +183,13 @@ impl Server {
             packets: Bundle::default(),
             handed_out: 0,
             events: Vec::new(),
-            runner,
+            stopper: Arc::new(stopper),
         })
+    }
+
+    /// What stops it from elsewhere.
+    pub fn stopper(&self) -> &Arc<Stopper> {
+        &self.stopper
     }
 
     /// The port that it listens on.
@@ -168,20 +202,20 @@ impl Server {
         self.buffer_sizes
     }
 
-    /// Takes what has come since the last time. Packets that were not handed out yet stay in front; the later ones wait
-    /// until those are.
+    /// Takes what has come since the last time. Packets that were not handed out yet stay in front.
     ///
     /// # Errors
     /// Once, when the socket or a thread has failed: then the server is of no use any more, and all of its clients are
     /// gone.
     pub fn poll(&mut self) -> Result<(), String> {
-        if let Runner::Poll(io) = &mut self.runner {
+        if let Some(io) = &self.stopper.io {
             io.lock().turn_without_waiting();
         }
-        if self.waiting() == 0 {
-            self.packets.clear();
-            self.handed_out = 0;
+        match self.waiting() {
+            0 => self.packets.clear(),
+            _ => self.packets.discard(self.handed_out),
         }
+        self.handed_out = 0;
         self.mailbox.take_received(&mut self.packets, &mut self.events)
     }
 
@@ -193,6 +227,11 @@ impl Server {
     /// How many packets [`Server::receive`] has.
     pub fn waiting(&self) -> usize {
         self.packets.len() - self.handed_out
+    }
+
+    /// The packets that [`Server::receive`] has.
+    pub fn packets(&self) -> impl Iterator<Item = (Client, &[u8])> {
+        self.packets.iter().skip(self.handed_out).map(|(client, packet)| (*client, packet))
     }
 
     /// Whose packet is next.
@@ -218,10 +257,7 @@ impl Server {
 
     /// What sends to clients, for any thread.
     pub fn sender(&self) -> Sender {
-        let io = match &self.runner {
-            Runner::Poll(io) => Arc::downgrade(io),
-            Runner::Threads(_) => Weak::new(),
-        };
+        let io = self.stopper.io.as_ref().map_or_else(Weak::new, Arc::downgrade);
         Sender { mailbox: Arc::clone(&self.mailbox), io }
     }
 
@@ -243,16 +279,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.mailbox.command(Command::Stop);
-        match &mut self.runner {
-            Runner::Poll(io) => io.lock().turn_without_waiting(),
-            Runner::Threads(threads) => {
-                for thread in threads.drain(..) {
-                    // What it panicked with was reported when it did.
-                    let _panicked = thread.join();
-                }
-            }
-        }
+        self.stopper.stop();
     }
 }
 
@@ -262,18 +289,8 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// The threads of a server that is starting. They end if not all can be had.
-struct Threaded {
-    mailbox: Arc<Mailbox>,
-    joined: Vec<JoinHandle<()>>,
-}
-
-impl Threaded {
-    fn spawn(
-        &mut self,
-        name: &str,
-        work: impl FnOnce() + Send + 'static,
-    ) -> Result<(), StartError> {
+impl Stopper {
+    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
         let mailbox = Arc::clone(&self.mailbox);
         let guarded = move || {
             let guard = mailbox::Guard::new(mailbox);
@@ -281,19 +298,8 @@ impl Threaded {
             guard.done();
         };
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(guarded);
-        self.joined.push(thread.map_err(StartError::Thread)?);
+        self.threads.lock().push(thread.map_err(StartError::Thread)?);
         Ok(())
-    }
-}
-
-impl Drop for Threaded {
-    fn drop(&mut self) {
-        if !self.joined.is_empty() {
-            self.mailbox.command(Command::Stop);
-        }
-        for thread in self.joined.drain(..) {
-            let _panicked = thread.join();
-        }
     }
 }
 

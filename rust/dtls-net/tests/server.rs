@@ -57,6 +57,31 @@ fn players_connect_and_packets_go_both_ways() {
 }
 
 #[test]
+fn packets_that_were_not_read_stay_in_front() {
+    each(|threads| {
+        let mut game = Game::begun(server(config(), threads, 1), 1);
+        let client = game.client(0);
+        let mut read = Vec::new();
+        for number in 0..30_u8 {
+            game.players[0].send(&[number]);
+            let start = Instant::now();
+            while game.server.waiting() < usize::from(number) + 1 - read.len() {
+                assert!(start.elapsed() < game::LONG, "{number} arrives");
+                game.server.poll().expect("the server works");
+            }
+            if number % 3 == 2 {
+                assert_eq!(game.server.next_client(), Some(client));
+                read.push(game.server.receive().map(|(_, packet)| packet[0]).expect("one waits"));
+            }
+        }
+        while let Some((_, packet)) = game.server.receive() {
+            read.push(packet[0]);
+        }
+        assert_eq!(read, (0..30).collect::<Vec<u8>>());
+    });
+}
+
+#[test]
 fn both_sides_can_end_a_connection_and_are_told() {
     each(|threads| {
         let mut game = Game::begun(server(config(), threads, 4), 3);

@@ -63,6 +63,16 @@ impl<T> Bundle<T> {
         slots.filter_map(|((tag, end), start)| Some((tag, self.bytes.get(start..*end)?)))
     }
 
+    /// Forgets the oldest ones, so many of them.
+    pub fn discard(&mut self, count: usize) {
+        let count = count.min(self.entries.len());
+        let last = count.checked_sub(1).and_then(|last| self.entries.get(last));
+        let start = last.map_or(0, |(_, end)| *end);
+        self.bytes.drain(..start);
+        self.entries.drain(..count);
+        self.entries.iter_mut().for_each(|(_, end)| *end -= start);
+    }
+
     /// Forgets all of them and keeps the buffer.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -93,6 +103,13 @@ mod tests {
         others.append(&mut bundle);
         assert_eq!(listed(&others), [(1, b"one".as_slice()), (2, b""), (3, b"three")]);
         assert!(bundle.is_empty());
+        others.discard(0);
+        others.discard(2);
+        assert_eq!((listed(&others), others.bytes()), (vec![(3, b"three".as_slice())], 5));
+        others.push(5, b"five");
+        assert_eq!(others.get(1), Some((&5, b"five".as_slice())));
+        others.discard(9);
+        assert!(others.is_empty() && others.bytes() == 0);
         others.clear();
         others.push(4, b"four");
         assert_eq!(listed(&others), [(4, b"four".as_slice())]);

@@ -8,6 +8,10 @@ use crate::engine::settings::{self, SettingError};
 /// Why something that was given cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CredentialError {
+    #[error("it listens already; call stop() first, or set_options() for other options")]
+    AlreadyListening,
+    #[error("it does not listen; call listen() first")]
+    NotListening,
     #[error("the key is null")]
     NoKey,
     #[error(
@@ -100,9 +104,12 @@ impl CredentialError {
     pub(crate) fn code(&self) -> Error {
         match self {
             Self::TooLarge { .. } => Error::ERR_CANT_ACQUIRE_RESOURCE,
-            Self::NoSystemTrust | Self::BadBundle(..) | Self::Setting(_) | Self::NotSetUp => {
-                Error::ERR_UNCONFIGURED
-            }
+            Self::AlreadyListening => Error::ERR_ALREADY_IN_USE,
+            Self::NoSystemTrust
+            | Self::BadBundle(..)
+            | Self::Setting(_)
+            | Self::NotSetUp
+            | Self::NotListening => Error::ERR_UNCONFIGURED,
             Self::Config(ConfigError::OpenSsl(_)) | Self::OpenSsl(_) => Error::ERR_CANT_CREATE,
             _ => Error::ERR_INVALID_PARAMETER,
         }

@@ -48,6 +48,13 @@ impl<H> Deref for Entry<H> {
 #[derive(Default)]
 pub(crate) struct Registered<H>(Arc<Entry<H>>);
 
+impl<H> Registered<H> {
+    /// The handle, for who needs it as long as the object is there or longer.
+    pub(crate) fn entry(&self) -> Arc<Entry<H>> {
+        Arc::clone(&self.0)
+    }
+}
+
 impl<H> Deref for Registered<H> {
     type Target = H;
 
@@ -94,8 +101,17 @@ pub(crate) fn new_object<C: HasHandle>(
     make: impl FnOnce(Registered<C::Handle>) -> C,
 ) -> (Gd<C>, Arc<Entry<C::Handle>>) {
     let registered = Registered::<C::Handle>::default();
-    let entry = Arc::clone(&registered.0);
+    let entry = registered.entry();
+    (object_of(registered, make), entry)
+}
+
+/// A new object for a handle that was there before.
+pub(crate) fn object_of<C: HasHandle>(
+    registered: Registered<C::Handle>,
+    make: impl FnOnce(Registered<C::Handle>) -> C,
+) -> Gd<C> {
+    let entry = registered.entry();
     let object = Gd::from_init_fn(|_| make(registered));
     register(&entry, object.instance_id());
-    (object, entry)
+    object
 }

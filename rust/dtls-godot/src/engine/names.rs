@@ -7,6 +7,8 @@
 /// What a server is called, for messages.
 pub(crate) const SERVER: &str =
     if cfg!(feature = "documented-names") { "DTLSServer" } else { "DTLSServerOpenSSL" };
+/// What a listener is called, for messages.
+pub(crate) const LISTENER: &str = "DTLSListener";
 /// What a peer is called, for its enums.
 pub(crate) const PEER: &str =
     if cfg!(feature = "documented-names") { "PacketPeerDTLS" } else { "PacketPeerDTLSOpenSSL" };
@@ -32,14 +34,25 @@ macro_rules! class {
     (crypto, $($definition:tt)*) => {
         $crate::engine::names::define! { DTLSCrypto or DTLSCrypto, Object, no_init, $($definition)* }
     };
-    // It calls methods of the class that it extends, by a field that has to come from where the derive
-    // stands: gdext generates code with its name. Both names are the same.
-    (options, $(#[$($attribute:tt)*])* pub(crate) struct $struct:ident { $($fields:tt)* }) => {
+    (options, $($definition:tt)*) => {
+        $crate::engine::names::with_base! { DTLSOptions, Resource, $($definition)* }
+    };
+    (listener, $($definition:tt)*) => {
+        $crate::engine::names::with_base! { DTLSListener, RefCounted, $($definition)* }
+    };
+}
+
+/// A class that calls methods of the class that it extends, or has signals, by a field that has to come from where
+/// the derive stands: gdext generates code with its name. The name is the same in both builds.
+macro_rules! with_base {
+    ($name:ident, $base:ident,
+        $(#[$($attribute:tt)*])* pub(crate) struct $struct:ident { $($fields:tt)* }
+    ) => {
         #[derive(godot::register::GodotClass)]
-        #[class(tool, init, base = Resource, rename = DTLSOptions)]
+        #[class(tool, init, base = $base, rename = $name)]
         $(#[$($attribute)*])*
         pub(crate) struct $struct {
-            base: godot::obj::Base<godot::classes::Resource>,
+            base: godot::obj::Base<godot::classes::$base>,
             $($fields)*
         }
     };
@@ -54,4 +67,4 @@ macro_rules! define {
     };
 }
 
-pub(crate) use {class, define};
+pub(crate) use {class, define, with_base};

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use dtls_core::{Ending, Failure, Limits, MAX_PACKET, SendError, Session, Stats};
+use dtls_core::{Ended, Ending, Failure, Limits, MAX_PACKET, SendError, Session, Stats};
 use godot::builtin::GString;
 use godot::classes::PacketPeerUdp;
 use godot::global::Error;
 use godot::obj::Gd;
 
 use super::enums::{Reason, Status};
+use super::listened::Listened;
 use crate::configuration::client::Client;
 use crate::configuration::error::CredentialError;
 use crate::engine::udp::{self, Claim, Flow};
@@ -38,6 +39,8 @@ enum Connection {
     Active(Active),
     /// It is over; packets may be left.
     Over(Session),
+    /// A listener has it.
+    Listened(Listened),
 }
 
 struct Active {
@@ -78,6 +81,9 @@ impl Peer {
     ) -> Error {
         let result = match self.connection {
             Connection::Active(_) => Err(ConnectError::InUse),
+            Connection::Listened(ref listened) if listened.ended().is_none() => {
+                Err(ConnectError::InUse)
+            }
             _ => start(packet_peer, client),
         };
         match result {
@@ -94,18 +100,48 @@ impl Peer {
         }
     }
 
-    pub(crate) fn session(&self) -> Option<&Session> {
+    /// What a session answers, if there is one.
+    pub(crate) fn ask<R>(&self, question: impl FnOnce(&Session) -> R) -> Option<R> {
         match &self.connection {
             Connection::None | Connection::Refused => None,
-            Connection::Active(Active { session, .. }) | Connection::Over(session) => Some(session),
+            Connection::Active(Active { session, .. }) | Connection::Over(session) => {
+                Some(question(session))
+            }
+            Connection::Listened(listened) => Some(question(&listened.session.lock())),
         }
     }
 
-    fn session_mut(&mut self) -> Option<&mut Session> {
-        match &mut self.connection {
-            Connection::None | Connection::Refused => None,
-            Connection::Active(Active { session, .. }) | Connection::Over(session) => Some(session),
+    /// Has a connection of a listener.
+    pub(crate) fn listen(&mut self, listened: Listened) {
+        self.connection = Connection::Listened(listened);
+    }
+
+    /// A packet has arrived for a listener's connection. Whether there is one.
+    pub(crate) fn deliver(&mut self, packet: &[u8]) -> bool {
+        let Connection::Listened(listened) = &mut self.connection else {
+            return false;
+        };
+        listened.deliver(packet);
+        true
+    }
+
+    /// A listener's connection has ended.
+    pub(crate) fn end(&mut self, ended: Ended) {
+        let Connection::Listened(listened) = &mut self.connection else {
+            return;
+        };
+        if listened.ended().is_some() {
+            return;
         }
+        let (text, is_explained) = match &ended {
+            Ended::Failure(failure) => (failure.to_string(), true),
+            Ended::Ending(ending) => (ending.to_string(), is_explained(*ending)),
+        };
+        if is_explained {
+            self.last_error = GString::from(&text);
+        }
+        self.report = Some((log::Level::Debug, text));
+        listened.end(ended);
     }
 
     /// Gives the socket up when the session is over, and reports why, once.
@@ -121,8 +157,7 @@ impl Peer {
                 (log::Level::Info, format!("a client's connection failed: {failure}"))
             });
         } else if let Some(ending) = active.session.ending() {
-            // That one side closes a connection is expected; the other endings are explained.
-            if matches!(ending, Ending::Idle(_) | Ending::Restarted) {
+            if is_explained(ending) {
                 self.last_error = GString::from(&ending.to_string());
             }
             self.report = Some((log::Level::Debug, ending.to_string()));
@@ -145,6 +180,7 @@ impl Peer {
         match &mut self.connection {
             Connection::Active(active) => active.close(),
             Connection::Over(session) => session.close(),
+            Connection::Listened(listened) => listened.disconnect(),
             Connection::None | Connection::Refused => self.connection = Connection::None,
         }
         self.last_error = GString::new();
@@ -153,8 +189,11 @@ impl Peer {
 
     /// Sends a close_notify, if there is a connection.
     pub(crate) fn close(&mut self) {
-        if let Connection::Active(active) = &mut self.connection {
-            active.close();
+        match std::mem::take(&mut self.connection) {
+            Connection::Active(mut active) => active.close(),
+            // It ends with its owner.
+            Connection::Listened(listened) => drop(listened),
+            _ => {}
         }
     }
 
@@ -173,17 +212,27 @@ impl Peer {
                     },
                 }
             }
+            Connection::Listened(listened) => match listened.ended() {
+                None => Status::Connected,
+                Some(Ended::Ending(_)) => Status::Disconnected,
+                Some(Ended::Failure(_)) => Status::Error,
+            },
         }
     }
 
     pub(crate) fn failure_reason(&self) -> Reason {
-        let failure = self.session().and_then(Session::failure);
-        failure.map_or(Reason::None, |failure| Reason::of(failure.reason()))
+        let reason = |failure: Option<&Failure>| {
+            failure.map_or(Reason::None, |failure| Reason::of(failure.reason()))
+        };
+        match &self.connection {
+            Connection::Listened(listened) => reason(listened.failure()),
+            _ => self.ask(|session| reason(session.failure())).unwrap_or(Reason::None),
+        }
     }
 
     /// The certificates of the other side, PEM each.
     pub(crate) fn certificates(&self) -> Vec<String> {
-        self.session().map(Session::peer_certificates_pem).unwrap_or_default()
+        self.ask(Session::peer_certificates_pem).unwrap_or_default()
     }
 
     pub(crate) fn last_error(&self) -> GString {
@@ -196,37 +245,49 @@ impl Peer {
     }
 
     pub(crate) fn is_resumed(&self) -> bool {
-        self.session().is_some_and(Session::is_resumed)
+        self.ask(Session::is_resumed).unwrap_or_default()
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.session().map(Session::stats).unwrap_or_default()
+        self.ask(Session::stats).unwrap_or_default()
     }
 
     pub(crate) fn received(&self) -> usize {
-        self.session().map_or(0, Session::received)
+        match &self.connection {
+            Connection::Listened(listened) => listened.received(),
+            _ => self.ask(Session::received).unwrap_or_default(),
+        }
     }
 
     pub(crate) fn max_packet_size(&self) -> usize {
-        match self.session() {
-            Some(session) => session.max_packet_size(),
-            None => Limits::default().max_packet_size(),
+        match &self.connection {
+            Connection::Listened(listened) => listened.max_packet_size,
+            _ => match self.ask(Session::max_packet_size) {
+                Some(size) => size,
+                None => Limits::default().max_packet_size(),
+            },
         }
     }
 
     /// The oldest packet. It stays where it is until this thread calls again, for the engine to copy it.
     pub(crate) fn receive(&mut self) -> Option<&[u8]> {
-        let packet = self.session_mut()?.receive()?;
-        Some(self.handed_out.keep(packet))
+        let handed_out = &mut self.handed_out;
+        match &mut self.connection {
+            Connection::None | Connection::Refused => None,
+            Connection::Active(Active { session, .. }) | Connection::Over(session) => {
+                session.receive_with(|packet| handed_out.keep(packet))
+            }
+            Connection::Listened(listened) => Some(handed_out.keep(listened.receive()?)),
+        }
     }
 
     /// Sends a packet of `size` bytes. `payload` may be empty if it is too large to be sent.
     pub(crate) fn send(&mut self, payload: &[u8], size: usize) -> Error {
-        let Connection::Active(active) = &mut self.connection else {
-            return Error::ERR_UNCONFIGURED;
+        let (result, sent) = match &mut self.connection {
+            Connection::Active(active) => (active.session.send(payload), active.flush()),
+            Connection::Listened(listened) => (listened.send(payload), Error::OK),
+            _ => return Error::ERR_UNCONFIGURED,
         };
-        let result = active.session.send(payload);
-        let sent = active.flush();
         let code = match result {
             Ok(()) if size > MAX_PACKET => Error::ERR_INVALID_PARAMETER,
             Ok(()) => sent,
@@ -237,6 +298,11 @@ impl Peer {
         self.settle();
         code
     }
+}
+
+/// Whether an ending is to be explained. That one side closes a connection is expected.
+fn is_explained(ending: Ending) -> bool {
+    matches!(ending, Ending::Idle(_) | Ending::Restarted)
 }
 
 /// Why a client's connection could not be begun.
@@ -340,9 +406,9 @@ impl Active {
 struct HandedOut(Vec<(Weak<()>, Vec<u8>)>);
 
 impl HandedOut {
-    /// Keeps `packet` instead of the one that this thread was given before, and frees what threads that have
+    /// Keeps a copy of `packet` instead of the one that this thread was given before, and frees what threads that have
     /// ended were given.
-    fn keep(&mut self, packet: Vec<u8>) -> &[u8] {
+    fn keep(&mut self, packet: &[u8]) -> &[u8] {
         thread_local! {
             static THIS_THREAD: Arc<()> = Arc::default();
         }
@@ -350,9 +416,20 @@ impl HandedOut {
         // A thread that is ending has none any more, and counts as one that has ended.
         let this = THIS_THREAD.try_with(Arc::downgrade).unwrap_or_default();
         let packets = &mut self.0;
-        packets.retain(|(thread, _)| thread.strong_count() > 0 && !thread.ptr_eq(&this));
-        packets.push((this, packet));
-        packets.last().map_or(&[], |(_, packet)| packet)
+        packets.retain(|(thread, _)| thread.strong_count() > 0);
+        let known = packets.iter().position(|(thread, _)| thread.ptr_eq(&this));
+        let index = known.unwrap_or_else(|| {
+            packets.push((this, Vec::new()));
+            packets.len() - 1
+        });
+        let Some((_, kept)) = packets.get_mut(index) else {
+            return &[];
+        };
+        kept.clear();
+        // Most packets are smaller.
+        kept.shrink_to(packet.len().max(4096));
+        kept.extend_from_slice(packet);
+        kept
     }
 }
 
@@ -365,11 +442,11 @@ mod tests {
     #[test]
     fn another_thread_leaves_alone_what_this_one_was_given() {
         let mut handed_out = HandedOut::default();
-        let given = handed_out.keep(vec![1; 100]).as_ptr();
+        let given = handed_out.keep(&[1; 100]).as_ptr();
         thread::scope(|scope| {
             let other = scope.spawn(|| {
-                handed_out.keep(vec![2; 100]);
-                handed_out.keep(vec![3; 100]);
+                handed_out.keep(&[2; 100]);
+                handed_out.keep(&[3; 100]);
                 handed_out
                     .0
                     .iter()
@@ -388,13 +465,13 @@ mod tests {
         let mut handed_out = HandedOut::default();
         for number in 0..10 {
             let packet = thread::scope(|scope| {
-                let other = scope.spawn(|| handed_out.keep(vec![number]).to_vec());
+                let other = scope.spawn(|| handed_out.keep(&[number]).to_vec());
                 other.join().expect("it does not panic")
             });
             assert_eq!(packet, [number]);
         }
-        assert_eq!(handed_out.keep(vec![10]), [10]);
-        assert_eq!(handed_out.keep(vec![11]), [11]);
+        assert_eq!(handed_out.keep(&[10]), [10]);
+        assert_eq!(handed_out.keep(&[11]), [11]);
         assert_eq!(handed_out.0.len(), 1);
     }
 }

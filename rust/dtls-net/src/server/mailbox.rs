@@ -123,7 +123,7 @@ impl Mailbox {
         inbox.packets.append(packets);
     }
 
-    /// Takes what is there for the game: packets only if `packets` is empty.
+    /// Takes what is there for the game, behind what is in `packets` already.
     ///
     /// # Errors
     /// When something has failed, once.
@@ -136,6 +136,8 @@ impl Mailbox {
         events.append(&mut inbox.events);
         if packets.is_empty() {
             std::mem::swap(&mut inbox.packets, packets);
+        } else {
+            packets.append(&mut inbox.packets);
         }
         inbox.broken.take().map_or(Ok(()), Err)
     }
