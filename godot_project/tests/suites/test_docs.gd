@@ -8,6 +8,7 @@ const DocsMonitors := preload("res://tests/docs/monitors.gd")
 const Migration := preload("res://tests/docs/migration.gd")
 const HelpOptions := preload("res://tests/docs/help_options.gd")
 const HelpCrypto := preload("res://tests/docs/help_crypto.gd")
+const HelpListenerPeers := preload("res://tests/docs/help_listener_peers.gd")
 
 var project: GameProject
 
@@ -80,6 +81,47 @@ func test_help_of_the_server() -> void:
 	var client := network.add(Endpoint.new(Network.socket_to("127.0.0.1", project.port), dtls))
 	equal(dtls.connect_to_peer(client.udp, true, "localhost", project.certificate()), OK)
 	wait_for_status(client, CONNECTED, PROGRAM_PATIENCE)
+
+
+func test_help_of_the_listener() -> void:
+	project.make_certificate(["localhost"])
+	var server := play("res://tests/docs/help_listener.gd")
+	var dtls := PacketPeerDTLSOpenSSL.new()
+	var client := network.add(Endpoint.new(Network.socket_to("127.0.0.1", project.port), dtls))
+	equal(dtls.connect_to_peer(client.udp, true, "localhost", project.certificate()), OK)
+	wait_for_status(client, CONNECTED, PROGRAM_PATIENCE)
+	equal(client.send_text("echo"), OK)
+	if wait_until("the answer is there", client.has_packets):
+		equal(client.receive_text(), "echo")
+	wait_for_output(server, "player 1 is here\n")
+	dtls.disconnect_from_peer()
+	wait_for_output(server, "player 1 has left: the other side closed the connection\n")
+
+
+func test_help_of_the_listener_with_a_peer_each() -> void:
+	var key := project.make_certificate(["localhost"])
+	var options := DTLSOptions.new()
+	options.private_key = key
+	options.certificate = project.certificate()
+	var server := HelpListenerPeers.new()
+	equal(server.listener.listen(0, options, "127.0.0.1"), OK)
+	tolerate("receive buffer")
+	var port := server.listener.get_local_port()
+	var dtls := PacketPeerDTLSOpenSSL.new()
+	var client := network.add(Endpoint.new(Network.socket_to("127.0.0.1", port), dtls))
+	equal(dtls.connect_to_peer(client.udp, true, "localhost", project.certificate()), OK)
+	var frame_until := func(condition: Callable) -> bool:
+		server._process(0.0)
+		return condition.call()
+	wait_until("it is connected", frame_until.bind(client.is_connected_securely))
+	equal(client.send_text("echo"), OK)
+	wait_until("the answer is there", frame_until.bind(client.has_packets))
+	equal(client.receive_text(), "echo")
+	equal(server.players.size(), 1)
+	dtls.disconnect_from_peer()
+	wait_until("it has left", frame_until.bind(func() -> bool: return server.players.is_empty()))
+	server.listener.stop()
+	server.free()
 
 
 func test_help_of_the_peer() -> void:

@@ -143,7 +143,7 @@ impl ListenerHandle {
         });
         let error = self.settle("listen", result.and_then(|started| started));
         if let Some(warning) = warning.filter(|_| error == Error::OK) {
-            log::warn!("{LISTENER}: {warning}.");
+            log::warn!("{LISTENER}: {warning}");
         }
         error
     }
