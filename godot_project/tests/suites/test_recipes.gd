@@ -8,6 +8,10 @@ func test_a_server_on_a_bare_address() -> void:
 	check_recipe("res://demo/recipes/pinned_server.tscn", 2)
 
 
+func test_connecting_by_name() -> void:
+	check_recipe("res://demo/recipes/connecting_by_name.tscn", 2)
+
+
 func test_renewal() -> void:
 	check_recipe("res://demo/recipes/renewal.tscn", 4)
 

@@ -16,8 +16,9 @@ class! { options,
 /// client certificates, pins, revocation lists, pre-shared keys, ALPN, several host names on one
 /// server, session tickets, limits.
 ///
-/// Used by [code]DTLSServerOpenSSL.setup_with_options()[/code] and
-/// [code]PacketPeerDTLSOpenSSL.connect_with_options()[/code]. The properties are read once, at that
+/// Used by [code]DTLSServerOpenSSL.setup_with_options()[/code],
+/// [code]PacketPeerDTLSOpenSSL.connect_with_options()[/code] and
+/// [code]PacketPeerDTLSOpenSSL.connect_to_host()[/code]. The properties are read once, at that
 /// call, which returns an error and names the property when one cannot be used: nothing falls back to
 /// something weaker. To change something later, make that call again.
 ///
@@ -113,7 +114,7 @@ pub(crate) struct DtlsOptions {
     /// If [member trusted_ca] is set or a host name is given, these are needed as well as the pin.
     /// Otherwise the pin alone suffices: the certificate may be self-signed, expired and for any name.
     /// That is the simplest way to a server on a bare IP address. Pins count whatever
-    /// [member verify_mode] says.
+    /// [member verify_mode] says: with [constant VERIFY_NONE], the pin alone does, also beside a host name.
     #[export]
     #[var(set)]
     pub(crate) pinned_sha256: PackedStringArray,
@@ -165,7 +166,8 @@ pub(crate) struct DtlsOptions {
     pub(crate) mtu: i64,
     /// How long a handshake may take, in seconds, from 1 to 300. A client to which nothing at all comes
     /// from the server gives up after 10 s, or after this time if it is shorter. More than 30 is waited for
-    /// in full, answered or not, which suits a server that may be started after its clients.
+    /// in full, answered or not, which suits a server that may be started after its clients. With
+    /// [code]connect_to_host()[/code], looking up the name is a part of that time.
     #[export(range = (1.0, 300.0, 0.1, suffix = "s"))]
     #[var(set)]
     #[init(val = Self::DEFAULT_HANDSHAKE_TIMEOUT)]

@@ -7,17 +7,23 @@ mod enums;
 mod handle;
 mod listened;
 pub(crate) mod methods;
+mod native;
+mod resolving;
+mod start;
+mod transport;
 
 use dtls_core::{Session, Stats};
 use godot::builtin::{GString, PackedByteArray, VarDictionary};
 use godot::classes::{PacketPeerUdp, TlsOptions, X509Certificate};
 use godot::global::Error;
-use godot::obj::{Gd, GodotClass};
+use godot::obj::{Gd, GodotClass, NewGd};
 use godot::register::godot_api;
 
 use self::connection::Peer;
 use self::enums::{Reason, Status};
-use crate::configuration::client::client_config;
+use self::transport::{EngineSocket, Transport};
+use crate::configuration::client::{Client, client_config};
+use crate::configuration::error::CredentialError;
 use crate::configuration::{certificate, of_arguments, of_options};
 use crate::engine::handles::{self, HasHandle, Registered};
 use crate::engine::names::class;
@@ -32,10 +38,11 @@ pub(crate) use self::listened::Listened;
 
 class! { peer,
 
-/// An encrypted connection over a [PacketPeerUDP].
+/// An encrypted connection over a [PacketPeerUDP], or over a UDP socket of its own.
 ///
 /// A client connects its UDP socket, starts the handshake with [method connect_to_peer] or
-/// [method connect_tls], and calls [method poll] every frame; a server gets its peers from
+/// [method connect_tls], and calls [method poll] every frame; or it needs no socket and no IP address,
+/// and starts with [method connect_to_host]. A server gets its peers from
 /// [code]DTLSServerOpenSSL.take_connection()[/code] and polls them the same way. Once the status is
 /// [code]STATUS_CONNECTED[/code], packets are sent and received as with every [PacketPeer]:
 ///
@@ -83,7 +90,8 @@ impl HasHandle for PacketPeerDtls {
 impl PacketPeerDtls {
     /// A server's peer whose handshake has begun.
     pub(crate) fn accepted(udp: Gd<PacketPeerUdp>, claim: Claim, session: Session) -> Gd<Self> {
-        Self::new_with(|peer| peer.accept(udp, claim, session))
+        let transport = Transport::Engine(EngineSocket::new(udp, claim));
+        Self::new_with(|peer| peer.accept(transport, session))
     }
 
     /// A server's peer without a connection.
@@ -107,7 +115,7 @@ impl PacketPeerDtls {
 impl PacketPeerDtls {
     /// Starts a handshake over [param packet_peer], which has to be connected, see
     /// [method PacketPeerUDP.connect_to_host]. That takes an IP address: [method IP.resolve_hostname] finds
-    /// the one of a host name.
+    /// the one of a host name, and [method connect_to_host] does so without blocking a frame.
     ///
     /// With [param validate_certs], the server's certificate has to be meant for servers, to lead to
     /// one that is trusted, and to be for [param for_hostname], a host name or an IP address. Trusted
@@ -133,8 +141,11 @@ impl PacketPeerDtls {
     ) -> Error {
         let method = format!("{}.connect_to_peer", Self::class_id());
         handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
-            peer.connect(&method, packet_peer, || {
-                of_arguments::client(validate_certs, &for_hostname.to_string(), valid_certificate.0)
+            peer.connect(&method, || {
+                start::over(packet_peer, || {
+                    let name = for_hostname.to_string();
+                    of_arguments::client(validate_certs, &name, valid_certificate.0)
+                })
             })
         })
     }
@@ -153,8 +164,10 @@ impl PacketPeerDtls {
     ) -> Error {
         let method = format!("{}.connect_tls", Self::class_id());
         handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
-            peer.connect(&method, packet_peer, || {
-                of_arguments::client_by_options(&hostname.to_string(), client_options.0)
+            peer.connect(&method, || {
+                start::over(packet_peer, || {
+                    of_arguments::client_by_options(&hostname.to_string(), client_options.0)
+                })
             })
         })
     }
@@ -183,9 +196,48 @@ impl PacketPeerDtls {
     ) -> Error {
         let method = format!("{}.connect_with_options", Self::class_id());
         handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
-            peer.connect(&method, packet_peer, || {
-                let (parts, name) = of_options::client(&hostname.to_string(), options)?;
-                client_config(&parts, name)
+            peer.connect(&method, || {
+                start::over(packet_peer, || by_options(&hostname.to_string(), options))
+            })
+        })
+    }
+
+    /// Starts a handshake with the server at [param address], a host name or an IP address, and
+    /// [param port], by [param options]. It has a socket of its own: no [PacketPeerUDP] is needed.
+    ///
+    /// A host name is looked up first, while the game goes on: [method poll] asks for the answer, and the
+    /// status is [constant STATUS_HANDSHAKING] meanwhile. If the name has several addresses, IPv4 or IPv6,
+    /// each is tried for 1 s in turn, until one answers.
+    ///
+    /// The server's certificate has to be for [param address], and to lead to one that is trusted: see
+    /// [member DTLSOptions.trusted_ca]. Without [param options] it is the project setting
+    /// [code]network/tls/certificate_bundle_override[/code] or else the system that says what is trusted.
+    /// A host name is also sent to the server, which may have several. Neither is verified with a
+    /// pre-shared key, nor with [constant DTLSOptions.VERIFY_NONE]. For a server that is known by its pin
+    /// alone, set that constant and [member DTLSOptions.pinned_sha256]: the pin counts all the same.
+    ///
+    /// Returns [constant ERR_INVALID_PARAMETER] when [param address] is empty or no name,
+    /// [param port] is not 1 to 65,535, or one of the options cannot be used;
+    /// [constant ERR_ALREADY_IN_USE] during a connection; [constant ERR_BUSY] when the engine looks up as
+    /// many names as it can, 256; and [constant ERR_CANT_CREATE] when the system gives no socket.
+    /// [method get_last_error] says more. A name that has no address ends in [constant STATUS_ERROR]
+    /// with [constant REASON_CANNOT_RESOLVE]. Looking it up and the handshake together take no longer
+    /// than [member DTLSOptions.handshake_timeout].
+    ///
+    /// [b]Note:[/b] The engine looks names up one after the other, and nothing can stop it. One that takes
+    /// long makes those after it wait, also when nobody asks for it any more.
+    #[func(gd_self)]
+    fn connect_to_host(
+        this: Gd<Self>,
+        address: GString,
+        port: i64,
+        #[opt(default = Optional(None))] options: Optional<DtlsOptions>,
+    ) -> Error {
+        let method = format!("{}.connect_to_host", Self::class_id());
+        let options = options.0.unwrap_or_else(DtlsOptions::new_gd);
+        handles::handle_of(&this).with(Error::ERR_BUSY, |peer| {
+            peer.connect(&method, || {
+                start::to_host(address.to_string(), port, |name| by_options(name, Some(options)))
             })
         })
     }
@@ -342,6 +394,12 @@ impl PacketPeerDtls {
         let answer = self.handle.with(None, |peer| peer.ask(question).flatten());
         GString::from(&answer.unwrap_or_default())
     }
+}
+
+/// The configuration of a client by `options`, whose server has this name.
+fn by_options(name: &str, options: Option<Gd<DtlsOptions>>) -> Result<Client, CredentialError> {
+    let (parts, name) = of_options::client(name, options)?;
+    client_config(&parts, name)
 }
 
 impl Drop for PacketPeerDtls {

@@ -20,15 +20,17 @@ pub(crate) const FILE: &str = "rust/dtls-godot/extension_api.json";
 /// where that is most. What is missing here the compiler misses too.
 const CALLED: &str = "\
     CanvasItem; ClassDB is_parent_class; CryptoKey *; EditorPlugin; Engine get_main_loop is_editor_hint \
-    is_printing_error_messages register_singleton set_print_error_messages unregister_singleton; FileAccess *; \
-    MainLoop; MultiplayerAPI; MultiplayerPeer; Node duplicate get_node_or_null get_tree is_inside_tree rpc \
-    rpc_config rpc_id; Node2D; Node3D; OS crash get_system_ca_certificates has_feature is_debug_build; Object \
-    connect disconnect emit_signal get_class get_script is_class is_connected notification set_script to_string; \
-    PackedScene instantiate; PacketPeer *; PacketPeerExtension *; PacketPeerUDP *; ProjectSettings *; RefCounted \
-    get_reference_count init_ref reference unreference; Resource duplicate emit_changed get_path; ResourceLoader \
-    load load_threaded_get load_threaded_get_status load_threaded_request; ResourceSaver save; SceneTree \
-    call_group_flags get_root notify_group notify_group_flags set_group_flags; Script get_global_name \
-    get_instance_base_type; ScriptExtension _get_language; ScriptLanguage; TLSOptions *; Window; X509Certificate *";
+    is_printing_error_messages register_singleton set_print_error_messages unregister_singleton; FileAccess \
+    *; IP erase_resolve_item get_resolve_item_addresses get_resolve_item_status \
+    resolve_hostname_queue_item; MainLoop; MultiplayerAPI; MultiplayerPeer; Node duplicate get_node_or_null \
+    get_tree is_inside_tree rpc rpc_config rpc_id; Node2D; Node3D; OS crash get_system_ca_certificates \
+    has_feature is_debug_build; Object connect disconnect emit_signal get_class get_script is_class \
+    is_connected notification set_script to_string; PackedScene instantiate; PacketPeer *; \
+    PacketPeerExtension *; PacketPeerUDP *; ProjectSettings *; RefCounted get_reference_count init_ref \
+    reference unreference; Resource duplicate emit_changed get_path; ResourceLoader load load_threaded_get \
+    load_threaded_get_status load_threaded_request; ResourceSaver save; SceneTree call_group_flags get_root \
+    notify_group notify_group_flags set_group_flags; Script get_global_name get_instance_base_type; \
+    ScriptExtension _get_language; ScriptLanguage; TLSOptions *; Window; X509Certificate *";
 
 /// `cargo xtask api`
 pub(crate) fn run() -> Result<ExitCode> {

@@ -40,6 +40,11 @@ impl ClientConfig {
         ClientConfigBuilder::new(ServerAuthentication::Psk(psk))
     }
 
+    /// What a connection by it may take in bytes and time.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// A builder that begins with what this configuration was built from. What that builds has sessions
     /// of its own.
     pub fn to_builder(&self) -> ClientConfigBuilder {

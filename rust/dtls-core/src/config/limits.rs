@@ -76,7 +76,8 @@ impl Limits {
         self.mtu
     }
 
-    pub(crate) fn handshake_timeout(&self) -> Duration {
+    /// How long a handshake may take.
+    pub fn handshake_timeout(&self) -> Duration {
         self.handshake_timeout
     }
 

@@ -22,6 +22,7 @@
 //! is done, and repeats it when the flight before comes again. So a connected session has to be given
 //! every datagram, and OpenSSL sees what belongs to the handshake.
 
+mod client;
 mod connected;
 mod handshaking;
 mod negotiated;
@@ -36,12 +37,11 @@ use std::time::{Duration, Instant};
 use openssl::ssl::SslRef;
 
 use crate::config::session_cache::KnownServer;
-use crate::config::{ClientConfig, Limits, MAX_PACKET};
-use crate::credentials::peer_name::{self, PeerName};
+use crate::config::{Limits, MAX_PACKET};
+use crate::credentials::peer_name;
 use crate::credentials::{certificate, pins};
 use crate::handshake::cookie_exchange::CookieExchange;
 use crate::handshake::pending::PendingHandshake;
-use crate::report::error::ConnectError;
 use crate::report::failure::Failure;
 use crate::report::stats::{Count, Dropped, RegisteredCounters, Stats};
 use crate::ssl::bio::{Link, Step};
@@ -151,23 +151,6 @@ enum State {
 }
 
 impl Session {
-    /// A client's session with the server of this name. Its ClientHello is there to be sent. A DNS name is
-    /// sent to the server, which may choose its certificate by it (SNI); an address is not.
-    ///
-    /// # Errors
-    /// When the name is to be verified and none is given, and when OpenSSL fails.
-    pub fn connect(
-        config: &ClientConfig,
-        server_name: Option<PeerName>,
-        now: Instant,
-    ) -> Result<Self, ConnectError> {
-        let cache = config.session_cache.clone();
-        let server = Arc::new(KnownServer { name: server_name, cache });
-        let handshaking = Handshaking::of_client(config, Arc::clone(&server), now)?;
-        let (origin, counters) = (Origin::Client(server), RegisteredCounters::default());
-        Ok(Self::start(handshaking, config.limits, origin, counters, now))
-    }
-
     /// The session of the client at `peer`, whose ClientHello `hello` has the right cookie and was read
     /// through `link`.
     pub(crate) fn accept(

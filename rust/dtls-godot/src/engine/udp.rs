@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
 /// Most datagrams that one call takes from a socket, so that a flood cannot hold a frame up.
-const DATAGRAMS_PER_CALL: usize = 1024;
+pub(crate) const DATAGRAMS_PER_CALL: usize = 1024;
 /// Most errors of the socket that one call steps over. Each is an ICMP message about a datagram sent
 /// earlier, and says nothing about the ones that wait behind it.
 const ERRORS_PER_CALL: usize = 16;

@@ -6,7 +6,7 @@
 //! used once at the start, while there is one thread.
 
 use godot::classes::{
-    CryptoKey, FileAccess, Object, Os, PacketPeer, PacketPeerExtension, PacketPeerUdp,
+    CryptoKey, FileAccess, Ip, Object, Os, PacketPeer, PacketPeerExtension, PacketPeerUdp,
     ProjectSettings, RefCounted, Resource, TlsOptions, X509Certificate,
 };
 use godot::obj::GodotClass;
@@ -28,6 +28,7 @@ pub(crate) fn add_those_of_the_engine() {
     add::<PacketPeerExtension>();
     add::<PacketPeerUdp>();
     add::<FileAccess>();
+    add::<Ip>();
     add::<Os>();
     add::<ProjectSettings>();
 }

@@ -1,5 +1,7 @@
 //! An object argument with null as its default.
 
+use std::fmt;
+
 use godot::meta::conv::ByValue;
 use godot::meta::error::ConvertError;
 use godot::meta::shape::GodotShape;
@@ -7,8 +9,13 @@ use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
 use godot::obj::{Gd, GodotClass};
 
 /// An object argument that may be left out.
-#[derive(Debug)]
 pub(crate) struct Optional<T: GodotClass>(pub(crate) Option<Gd<T>>);
+
+impl<T: GodotClass> fmt::Debug for Optional<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl<T: GodotClass> Clone for Optional<T> {
     fn clone(&self) -> Self {

@@ -5,15 +5,13 @@ use std::time::Instant;
 
 use dtls_core::{Ended, Ending, Failure, Limits, MAX_PACKET, SendError, Session, Stats};
 use godot::builtin::GString;
-use godot::classes::PacketPeerUdp;
 use godot::global::Error;
-use godot::obj::Gd;
 
 use super::enums::{Reason, Status};
 use super::listened::Listened;
-use crate::configuration::client::Client;
-use crate::configuration::error::CredentialError;
-use crate::engine::udp::{self, Claim, Flow};
+use super::resolving::{Progress, Resolving};
+use super::start::{Begun, ConnectError};
+use super::transport::Transport;
 
 /// Something to be logged.
 pub(crate) type Report = (log::Level, String);
@@ -35,7 +33,11 @@ enum Connection {
     None,
     /// `take_connection` found no client that begins a connection.
     Refused,
-    /// There is a socket to serve.
+    /// The address of a client's server is looked up.
+    Resolving(Box<Resolving>),
+    /// What a client was told to begin could not be begun.
+    Failed(Reason),
+    /// There is a session to serve.
     Active(Active),
     /// It is over; packets may be left.
     Over(Session),
@@ -44,9 +46,7 @@ enum Connection {
 }
 
 struct Active {
-    udp: Gd<PacketPeerUdp>,
-    /// As long as this peer uses the socket, no other one may.
-    _claim: Claim,
+    transport: Transport,
     session: Session,
     /// Whether it is a client's own connection, whose failure is an error. What strangers send to a server is
     /// none.
@@ -55,8 +55,8 @@ struct Active {
 
 impl Peer {
     /// Goes on with the connection of a client whose handshake has begun.
-    pub(crate) fn accept(&mut self, udp: Gd<PacketPeerUdp>, claim: Claim, session: Session) {
-        self.begin(Active { udp, _claim: claim, session, is_client: false });
+    pub(crate) fn accept(&mut self, transport: Transport, session: Session) {
+        self.begin(Active { transport, session, is_client: false });
     }
 
     /// Has no connection, for the reason `why`.
@@ -76,19 +76,23 @@ impl Peer {
     pub(crate) fn connect(
         &mut self,
         method: &str,
-        packet_peer: Option<Gd<PacketPeerUdp>>,
-        client: impl FnOnce() -> Result<Client, CredentialError>,
+        start: impl FnOnce() -> Result<Begun, ConnectError>,
     ) -> Error {
         let result = match self.connection {
-            Connection::Active(_) => Err(ConnectError::InUse),
+            Connection::Active(_) | Connection::Resolving(_) => Err(ConnectError::InUse),
             Connection::Listened(ref listened) if listened.ended().is_none() => {
                 Err(ConnectError::InUse)
             }
-            _ => start(packet_peer, client),
+            _ => start(),
         };
         match result {
-            Ok(active) => {
-                self.begin(active);
+            Ok(Begun::Handshake(transport, session)) => {
+                self.begin(Active { transport, session: *session, is_client: true });
+                Error::OK
+            }
+            Ok(Begun::Lookup(resolving)) => {
+                self.connection = Connection::Resolving(resolving);
+                self.last_error = GString::new();
                 Error::OK
             }
             Err(error) => {
@@ -103,11 +107,11 @@ impl Peer {
     /// What a session answers, if there is one.
     pub(crate) fn ask<R>(&self, question: impl FnOnce(&Session) -> R) -> Option<R> {
         match &self.connection {
-            Connection::None | Connection::Refused => None,
             Connection::Active(Active { session, .. }) | Connection::Over(session) => {
                 Some(question(session))
             }
             Connection::Listened(listened) => Some(question(&listened.session.lock())),
+            _ => None,
         }
     }
 
@@ -152,7 +156,7 @@ impl Peer {
         if let Some(failure) = active.session.failure() {
             self.last_error = GString::from(&failure.to_string());
             self.report = Some(if active.is_client {
-                (log::Level::Error, format!("DTLS connection failed: {failure}."))
+                failed_client(&failure.to_string())
             } else {
                 (log::Level::Info, format!("a client's connection failed: {failure}"))
             });
@@ -170,9 +174,34 @@ impl Peer {
     }
 
     pub(crate) fn poll(&mut self) {
-        if let Connection::Active(active) = &mut self.connection {
-            active.poll();
-            self.settle();
+        match &mut self.connection {
+            Connection::Active(active) => {
+                active.poll();
+                self.settle();
+            }
+            Connection::Resolving(_) => self.resolve(),
+            _ => {}
+        }
+    }
+
+    /// Begins the handshake of a client whose server has been found.
+    fn resolve(&mut self) {
+        let connection = std::mem::take(&mut self.connection);
+        let Connection::Resolving(resolving) = connection else {
+            self.connection = connection;
+            return;
+        };
+        match resolving.poll(Instant::now()) {
+            Ok(Progress::Waiting(resolving)) => self.connection = Connection::Resolving(resolving),
+            Ok(Progress::Begun(native, session)) => {
+                let transport = Transport::Native(native);
+                self.begin(Active { transport, session: *session, is_client: true });
+            }
+            Err(error) => {
+                self.connection = Connection::Failed(error.reason());
+                self.last_error = GString::from(&error.to_string());
+                self.report = Some(failed_client(&error.to_string()));
+            }
         }
     }
 
@@ -181,26 +210,25 @@ impl Peer {
             Connection::Active(active) => active.close(),
             Connection::Over(session) => session.close(),
             Connection::Listened(listened) => listened.disconnect(),
-            Connection::None | Connection::Refused => self.connection = Connection::None,
+            _ => self.connection = Connection::None,
         }
         self.last_error = GString::new();
         self.settle();
     }
 
-    /// Sends a close_notify, if there is a connection.
+    /// Sends a close_notify, if there is a connection, and looks nothing up any more.
     pub(crate) fn close(&mut self) {
-        match std::mem::take(&mut self.connection) {
-            Connection::Active(mut active) => active.close(),
-            // It ends with its owner.
-            Connection::Listened(listened) => drop(listened),
-            _ => {}
+        // What a listener has ends when it is dropped, and so does a lookup.
+        if let Connection::Active(mut active) = std::mem::take(&mut self.connection) {
+            active.close();
         }
     }
 
     pub(crate) fn status(&self) -> Status {
         match &self.connection {
             Connection::None => Status::Disconnected,
-            Connection::Refused => Status::Error,
+            Connection::Refused | Connection::Failed(_) => Status::Error,
+            Connection::Resolving(_) => Status::Handshaking,
             Connection::Active(Active { session, .. }) | Connection::Over(session) => {
                 match session.status() {
                     dtls_core::Status::Handshaking => Status::Handshaking,
@@ -225,6 +253,7 @@ impl Peer {
             failure.map_or(Reason::None, |failure| Reason::of(failure.reason()))
         };
         match &self.connection {
+            Connection::Failed(reason) => *reason,
             Connection::Listened(listened) => reason(listened.failure()),
             _ => self.ask(|session| reason(session.failure())).unwrap_or(Reason::None),
         }
@@ -273,11 +302,11 @@ impl Peer {
     pub(crate) fn receive(&mut self) -> Option<&[u8]> {
         let handed_out = &mut self.handed_out;
         match &mut self.connection {
-            Connection::None | Connection::Refused => None,
             Connection::Active(Active { session, .. }) | Connection::Over(session) => {
                 session.receive_with(|packet| handed_out.keep(packet))
             }
             Connection::Listened(listened) => Some(handed_out.keep(listened.receive()?)),
+            _ => None,
         }
     }
 
@@ -305,67 +334,15 @@ fn is_explained(ending: Ending) -> bool {
     matches!(ending, Ending::Idle(_) | Ending::Restarted)
 }
 
-/// Why a client's connection could not be begun.
-#[derive(Debug, thiserror::Error)]
-enum ConnectError {
-    #[error("the peer is connected or connecting already; call disconnect_from_peer() first")]
-    InUse,
-    #[error(
-        "another peer uses this UDP peer; call disconnect_from_peer() on that one first, or give each \
-         connection a UDP peer of its own"
-    )]
-    SocketInUse,
-    #[error("the UDP peer is null")]
-    NoSocket,
-    #[error(
-        "the UDP peer is not connected; call connect_to_host() on it first, with an IP address"
-    )]
-    SocketNotConnected,
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    #[error(transparent)]
-    Session(#[from] dtls_core::ConnectError),
-}
-
-impl ConnectError {
-    fn code(&self) -> Error {
-        match self {
-            Self::InUse | Self::SocketInUse => Error::ERR_ALREADY_IN_USE,
-            Self::NoSocket | Self::SocketNotConnected => Error::ERR_INVALID_PARAMETER,
-            Self::Credentials(error) => error.code(),
-            Self::Session(_) => Error::ERR_CANT_CREATE,
-        }
-    }
-}
-
-fn start(
-    packet_peer: Option<Gd<PacketPeerUdp>>,
-    client: impl FnOnce() -> Result<Client, CredentialError>,
-) -> Result<Active, ConnectError> {
-    let udp = packet_peer.ok_or(ConnectError::NoSocket)?;
-    if !udp.is_socket_connected() {
-        return Err(ConnectError::SocketNotConnected);
-    }
-    let claim = Claim::of(&udp).ok_or(ConnectError::SocketInUse)?;
-    let Client { config, server_name } = client()?;
-    let session = Session::connect(&config, server_name, Instant::now())?;
-    Ok(Active { udp, _claim: claim, session, is_client: true })
+/// That a client's connection has failed, and why.
+fn failed_client(why: &str) -> Report {
+    (log::Level::Error, format!("DTLS connection failed: {why}."))
 }
 
 impl Active {
     fn poll(&mut self) {
-        let Self { udp, session, .. } = self;
-        let mut now = None;
-        let answered = !session.is_full()
-            && udp::receive(udp, |datagram| {
-                session.handle_datagram(datagram, *now.get_or_insert_with(Instant::now));
-                if session.is_full() { Flow::Enough } else { Flow::More }
-            });
-        // A socket that has answered is open.
-        if !answered && !udp.is_socket_connected() {
-            session.transport_closed();
-            return;
-        }
+        let Self { transport, session, .. } = self;
+        transport.receive(session);
         // A server polls each of its peers in every frame, idle ones too: they need no clock.
         if session.next_timeout().is_some() {
             session.handle_timeout(Instant::now());
@@ -377,21 +354,7 @@ impl Active {
 
     /// Sends what the session has to send; the last error of the socket, if it had one.
     fn flush(&mut self) -> Error {
-        let Self { udp, session, .. } = self;
-        if !udp.is_socket_connected() {
-            // The engine would open a new socket, on another port, to send from.
-            session.transmit(|_| {});
-            session.transport_closed();
-            return Error::ERR_UNCONFIGURED;
-        }
-        let mut result = Error::OK;
-        session.transmit(|datagram| {
-            let sent = udp::send(udp, datagram);
-            if sent != Error::OK {
-                result = sent;
-            }
-        });
-        result
+        self.transport.send(&mut self.session)
     }
 
     fn close(&mut self) {

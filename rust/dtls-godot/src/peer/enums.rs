@@ -10,7 +10,8 @@ class_enum! {
         /// [method connect_to_peer] or one like it returned an error; or one of the two sides ended it,
         /// or nothing came from the other side for too long.
         STATUS_DISCONNECTED => Disconnected = 0,
-        /// The handshake is under way. [method poll] goes on with it.
+        /// The handshake is under way, or the server's name is looked up for [method connect_to_host].
+        /// [method poll] goes on with it.
         STATUS_HANDSHAKING => Handshaking = 1,
         /// Packets can be sent and received.
         STATUS_CONNECTED => Connected = 2,
@@ -27,7 +28,8 @@ class_enum! {
 }
 
 class_enum! {
-    /// Why a connection failed: the core's reasons, under the names that they have there.
+    /// Why a connection failed: the core's reasons, under the names that they have there, and behind them
+    /// those that are found here.
     Reason of PEER => {
         /// The connection has not failed. [method get_last_error] can still have something to say: why
         /// it could not be begun, or how it ended.
@@ -97,6 +99,9 @@ class_enum! {
         /// As many clients are connected to the server as its [code]max_peers[/code] allows. The client
         /// itself sees [constant REASON_PEER_ALERT].
         REASON_SERVER_FULL => ServerFull = 27,
+        /// No address was found for the host name that [method connect_to_host] was given: the name is
+        /// wrong, this machine is not online, or its name server does not answer.
+        REASON_CANNOT_RESOLVE => CannotResolve = 28,
     }
 }
 
@@ -120,7 +125,8 @@ mod tests {
             assert_eq!(name, format!("REASON_{}", reason.name().to_uppercase()));
             assert_eq!(Reason::of(*reason), value);
         }
-        assert_eq!(Reason::ALL.len(), dtls_core::Reason::ALL.len() + 1);
+        let own = &Reason::ALL[dtls_core::Reason::ALL.len() + 1..];
+        assert_eq!(own, [("REASON_CANNOT_RESOLVE", Reason::CannotResolve)]);
     }
 
     #[test]

@@ -7,10 +7,13 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use dtls_core::Session;
 use parking_lot::ReentrantMutex;
 
 use super::connection::Peer;
 use super::enums::Status;
+use super::native::Native;
+use super::resolving::Resolving;
 use crate::engine::logging::Holder;
 
 /// A peer, and its lock.
@@ -27,6 +30,12 @@ struct Shared(Peer);
 // SAFETY: what keeps a peer from being sent is its reference to a PacketPeerUDP, whose count the engine
 // changes atomically. It is used by the thread that has the lock, one at a time.
 unsafe impl Send for Shared {}
+
+// What else it has can be sent as it is.
+const _: () = {
+    const fn can_be_sent<T: Send>() {}
+    can_be_sent::<(Session, Native, Resolving)>();
+};
 
 impl PeerHandle {
     /// What `action` makes of the peer, or `busy` if it comes from within another one. Afterwards, when the

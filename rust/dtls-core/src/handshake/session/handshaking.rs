@@ -43,6 +43,8 @@ pub(crate) struct Handshaking {
     admission: Option<Admission>,
     progress: Progress,
     started: Instant,
+    /// When its time began to count, which a client's may do before.
+    began: Instant,
     deadline: Instant,
     retransmit_at: Option<Instant>,
     /// What a client that has heard nothing yet starts over with. OpenSSL repeats a flight twelve
@@ -131,16 +133,19 @@ fn client_link(
 }
 
 impl Handshaking {
-    /// That of a client with `server`, which has not sent anything yet.
+    /// That of a client with `server`, which has not sent anything yet. Its time counts from `began` on.
     pub(super) fn of_client(
         config: &ClientConfig,
         server: Arc<KnownServer>,
+        began: Instant,
         now: Instant,
     ) -> Result<Box<Self>, ConnectError> {
         let link = client_link(config, &server, now)?;
         let expectation = Expectation::Server(Arc::clone(&config.settings), server);
         let mut handshaking = Self::new(link, expectation, config.limits, now);
-        handshaking.deadline = now + config.limits.first_answer_timeout();
+        handshaking.began = began;
+        let first_answer = now + config.limits.first_answer_timeout();
+        handshaking.deadline = handshaking.latest().min(first_answer);
         handshaking.again = Some(config.clone());
         Ok(handshaking)
     }
@@ -176,6 +181,7 @@ impl Handshaking {
             progress: Progress::Free,
             deadline: now + limits.handshake_timeout(),
             started: now,
+            began: now,
             retransmit_at: None,
             again: None,
             next_plain: 0,
@@ -218,6 +224,11 @@ impl Handshaking {
         if let Some(admission) = &mut self.admission {
             admission.permit = permit;
         }
+    }
+
+    /// When a handshake whose peer was heard has taken too long.
+    fn latest(&self) -> Instant {
+        self.began + self.limits.handshake_timeout()
     }
 
     /// When the handshake has taken too long.
@@ -313,7 +324,7 @@ impl Handshaking {
             }
             self.begun = true;
             self.again = None;
-            self.deadline = self.started + self.limits.handshake_timeout();
+            self.deadline = self.latest();
             // Before, all that is known is that someone has shown a cookie. An attacker who has overheard
             // it must not have the address flooded that it is for.
             self.link.allow_copies(true);
@@ -399,20 +410,8 @@ impl Handshaking {
             self.link.cancel(&mut io.outgoing);
             return io.fail(self.timeout(now, io));
         }
-        if self.link.is_exhausted()
-            && let Expectation::Server(_, server) = &self.expectation
-            && let Some(config) = self.again.take()
-        {
-            match client_link(&config, server, now) {
-                Ok(link) => self.link = link,
-                Err(error) => return io.fail(Failure::Internal(error.to_string())),
-            }
-            io.note_retransmissions(1);
-            let mut state = self.step(None, now, io);
-            if let State::Handshaking(state) = &mut state {
-                state.again = Some(config);
-            }
-            return state;
+        if self.link.is_exhausted() && self.is_unanswered() {
+            return self.start_over(now, io);
         }
         let step = self.link.retransmit(&mut io.outgoing);
         io.note_retransmissions(self.link.take_retransmissions());
@@ -424,9 +423,34 @@ impl Handshaking {
         }
     }
 
+    /// Whether it is a client's that has heard nothing yet.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Begins anew if it is a client's that has heard nothing yet.
+    pub(super) fn start_over(mut self: Box<Self>, now: Instant, io: &mut Io) -> State {
+        let Expectation::Server(_, server) = &self.expectation else {
+            return State::Handshaking(self);
+        };
+        let Some(config) = self.again.take() else {
+            return State::Handshaking(self);
+        };
+        match client_link(&config, server, now) {
+            Ok(link) => self.link = link,
+            Err(error) => return io.fail(Failure::Internal(error.to_string())),
+        }
+        io.note_retransmissions(1);
+        let mut state = self.step(None, now, io);
+        if let State::Handshaking(state) = &mut state {
+            state.again = Some(config);
+        }
+        state
+    }
+
     /// What it is called when the time is over.
     fn timeout(&self, now: Instant, io: &Io) -> Failure {
-        let after = now.saturating_duration_since(self.started);
+        let after = now.saturating_duration_since(self.began);
         let oversized = self.oversized.filter(|_| self.awaits_certificates());
         if let Some(Oversized { bytes, .. }) = oversized {
             Failure::CertificatesTooLarge { bytes }
