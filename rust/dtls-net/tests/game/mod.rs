@@ -75,8 +75,13 @@ impl Player {
             match self.socket.recv(&mut buffer) {
                 Ok(length) => self.session.handle_datagram(&buffer[..length], Instant::now()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // The server is gone.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => break,
+                // The server is gone; Windows has another word for it.
+                Err(error)
+                    if [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset]
+                        .contains(&error.kind()) =>
+                {
+                    break;
+                }
                 Err(error) => panic!("{error}"),
             }
         }
@@ -104,10 +109,10 @@ impl Player {
     }
 }
 
+/// A client that begins to connect.
 pub(crate) fn begin() -> Session {
-    static CONFIG: LazyLock<ClientConfig> = LazyLock::new(client_config);
     let name = PeerName::parse("localhost").expect("a host name");
-    Session::connect(&CONFIG, Some(name), Instant::now()).expect("OpenSSL works")
+    Session::connect(&client_config(), Some(name), Instant::now()).expect("OpenSSL works")
 }
 
 /// A server and its players, and what the server has seen of them.
