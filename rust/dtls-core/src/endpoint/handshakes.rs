@@ -210,7 +210,6 @@ impl Handshakes {
         match session.status() {
             Status::Handshaking if !is_admitted => {
                 self.due = self.due.into_iter().chain(session.next_timeout()).min();
-                return;
             }
             Status::Handshaking | Status::Connected => {
                 if let Some(Pending { session, path }) = self.sessions.remove(&peer) {
