@@ -8,7 +8,7 @@ use std::time::Duration;
 use dtls_core::{Count, Dropped, Status};
 use netsim::Conditions;
 use support::endpoint::{Happened, MODES, World, fresh, hello, local, other_local, path, peer};
-use support::link::End as _;
+use support::link::{End as _, sealed};
 use support::{clock, pki, records};
 
 /// Whether every player got one id, and the ids are 1 and up in the order in which they came.
@@ -171,6 +171,28 @@ fn a_handshake_is_answered_from_the_address_that_the_client_sends_to() {
         world.sent.clear();
         world.send(1, b"for the client");
         assert!(world.sent.iter().all(|(path, _)| path.local == other_local()));
+    }
+}
+
+#[test]
+fn a_stranger_does_not_choose_the_address_that_answers_leave_from() {
+    for mode in MODES {
+        let mut world = World::connected(mode, &pki::localhost(), 1, 1);
+        let mut elsewhere = path(peer(0));
+        elsewhere.local = other_local();
+        let mut stranger = support::link::connect(&fresh());
+        let hello = hello(&mut stranger);
+        let forged = records::forge(records::APPLICATION_DATA, 1, 900, &[7; 60]);
+        let own = sealed(&mut world.player(peer(0)).session, b"once");
+        world.arrive(path(peer(0)), &own);
+        for datagram in [&b""[..], b"noise", &hello, &forged, &own] {
+            world.arrive(elsewhere, datagram);
+            world.send(1, b"for the player");
+            world.settle();
+            assert_eq!(world.player(peer(0)).received, [b"for the player"]);
+            world.player(peer(0)).received.clear();
+            world.player(peer(0)).misdirected = 0;
+        }
     }
 }
 

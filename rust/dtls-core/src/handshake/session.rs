@@ -465,6 +465,11 @@ impl Session {
         self.io.counters.snapshot()
     }
 
+    /// How many packets have come from the peer.
+    pub(crate) fn packets_received(&self) -> u64 {
+        self.io.counters.get(Count::PacketsReceived)
+    }
+
     /// A packet was received and could not be kept.
     pub(crate) fn note_dropped(&self, why: Dropped) {
         self.io.counters.dropped(why);
