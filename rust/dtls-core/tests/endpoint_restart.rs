@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use dtls_core::{Count, Ending, Reason, Session, Status};
 use netsim::Conditions;
-use support::endpoint::{Happened, MODES, World, fresh, hello, path, peer};
-use support::link::{connect, sealed};
+use support::endpoint::{Happened, MODES, World, fresh, hello, hello_with_cookie, path, peer};
+use support::link::{End as _, connect, sealed};
 use support::pki::Rebuild as _;
 use support::{clock, pki, records};
 
@@ -240,6 +240,48 @@ fn a_handshake_that_is_begun_in_the_name_of_a_player_and_not_finished_ends_nothi
             stats[Count::HandshakesStarted]
         );
         assert_eq!((stats[Count::HandshakesCompleted], stats[Count::Connections]), (2, 2));
+    }
+}
+
+#[test]
+fn a_client_that_starts_again_and_is_displaced_at_the_last_moment_leaves_its_connection_alive() {
+    let config = pki::localhost().rebuild(|it| it.with_max_pending_handshakes(1)).expect("usable");
+    // Inside the endpoint there is no such moment.
+    for mode in &MODES[1..] {
+        let mut world = World::connected(*mode, &config, 2, 1);
+        let own = world.players.remove(&peer(0)).expect("a player");
+        let mut other = connect(&fresh());
+        let answer = world.ask(path(peer(1)), &hello(&mut other));
+        let other_hello = hello_with_cookie(&mut other, &answer);
+        let (mut client, flight) = world.begun(peer(0));
+        flight.iter().for_each(|datagram| client.handle(datagram));
+        world.holds_results = true;
+        client.take().iter().for_each(|datagram| world.arrive(path(peer(0)), datagram));
+        world.settle();
+        assert_eq!(world.handshakes_elsewhere(), 0, "it has come to its end");
+        // There is room for one handshake, and this one is not taken over yet.
+        world.arrive(path(peer(1)), &other_hello);
+        world.settle();
+        world.holds_results = false;
+        world.sent.clear();
+        world.settle();
+        assert_eq!(world.happened.len(), 1, "{:?}", world.happened);
+        assert_eq!(world.sessions[&1].lock().status(), Status::Connected);
+        assert_eq!(world.now_stats()[Reason::TooManyPending], 1);
+        let told = world.sent.iter().filter(|(to, _)| to.peer == peer(0));
+        told.for_each(|(_, datagram)| client.handle(datagram));
+        assert_eq!(
+            (client.failure(), client.ending()),
+            (None, Some(Ending::ClosedByPeer)),
+            "{client:?}"
+        );
+        world.players.insert(peer(0), own);
+        world.assert_packets_pass();
+        let flight = world.sent.iter().filter(|(to, _)| to.peer == peer(1));
+        flight.for_each(|(_, datagram)| other.handle(datagram));
+        other.take().iter().for_each(|datagram| world.arrive(path(peer(1)), datagram));
+        world.settle();
+        assert_eq!(world.happened[1..], [Happened::Connected(2, peer(1))]);
     }
 }
 
