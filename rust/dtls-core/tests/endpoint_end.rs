@@ -8,7 +8,7 @@ use dtls_core::{
     ClientVerification, Count, Ending, Failure, Limits, Reason, ServerConfig, Session, Status,
 };
 use support::endpoint::{Happened, MODES, World, fresh, hello, hello_with_cookie, path, peer};
-use support::link::{End as _, connect};
+use support::link::{End as _, connect, packets};
 use support::pki::Rebuild as _;
 use support::{clock, pki};
 use test_pki::{Authority, Profile, Usage};
@@ -279,5 +279,55 @@ fn what_was_counted_stays_when_a_connection_is_gone() {
             assert_eq!(after[count], before[count], "{}", count.name());
         }
         assert_eq!((after[Count::PacketsReceived], after[Count::PacketsSent]), (12, 4));
+    }
+}
+
+#[test]
+fn every_datagram_and_every_byte_is_counted_once() {
+    for mode in MODES {
+        let mut world = World::new(mode, &pki::localhost(), 3);
+        let mut client = connect(&fresh());
+        let (mut datagrams, mut bytes) = (0, 0);
+        let mut say = |world: &mut World, datagram: &[u8]| {
+            (datagrams, bytes) = (datagrams + 1, bytes + datagram.len() as u64);
+            let answers = world.ask(path(peer(0)), datagram);
+            let stats = world.now_stats();
+            let counted = (stats[Count::DatagramsReceived], stats[Count::BytesReceived]);
+            assert_eq!(counted, (datagrams, bytes));
+            answers
+        };
+        let (mut answered, mut answered_bytes) = (0, 0);
+        let mut talk = |world: &mut World, client: &mut Session| {
+            loop {
+                let sent = client.take();
+                if sent.is_empty() {
+                    return;
+                }
+                for datagram in sent {
+                    for answer in say(world, &datagram) {
+                        (answered, answered_bytes) =
+                            (answered + 1, answered_bytes + answer.len() as u64);
+                        client.handle(&answer);
+                    }
+                }
+            }
+        };
+        talk(&mut world, &mut client);
+        assert_eq!(client.status(), Status::Connected);
+        client.send(b"a packet").expect("connected");
+        talk(&mut world, &mut client);
+        // One that starts again, twice.
+        for _ in 0..2 {
+            client = connect(&fresh());
+            talk(&mut world, &mut client);
+            assert_eq!(client.status(), Status::Connected);
+            client.send(b"a packet").expect("connected");
+            talk(&mut world, &mut client);
+        }
+        let stats = world.now_stats();
+        let counted = (stats[Count::DatagramsSent], stats[Count::BytesSent]);
+        assert_eq!(counted, (answered, answered_bytes));
+        assert_eq!(stats[Count::PacketsReceived], 3);
+        assert_eq!(packets(&mut client), Vec::<Vec<u8>>::new());
     }
 }

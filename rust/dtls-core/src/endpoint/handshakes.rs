@@ -129,7 +129,12 @@ impl Handshakes {
         }
         if let Some(pending) = self.sessions.get_mut(&path.peer) {
             pending.path.local = path.local;
-            pending.session.handle_datagram(datagram, now);
+            if connected_since.is_some() && !record::is_client_hello(datagram) {
+                // Its connection has it, too, and counts it.
+                pending.session.handle_copy(datagram, now);
+            } else {
+                pending.session.handle_datagram(datagram, now);
+            }
             self.settle(path.peer, results);
             return;
         }
