@@ -58,6 +58,8 @@ pub struct Handshakes {
     answers: Datagrams,
     /// No session has anything to do before.
     due: Option<Instant>,
+    /// How many handshakes of the server were displaced when it was looked for them last.
+    displaced: u64,
 }
 
 struct Pending {
@@ -75,6 +77,7 @@ impl Handshakes {
             handed_over: HashSet::new(),
             answers: Datagrams::new(),
             due: None,
+            displaced: 0,
         };
         handshakes.use_exchange(Arc::clone(&handshakes.exchange));
         handshakes
@@ -122,6 +125,22 @@ impl Handshakes {
         now: Instant,
         results: &mut HandshakeResults,
     ) {
+        self.route(from, datagram, now, results);
+        // One may have been displaced for another, also for one of another part, and is told at once.
+        let displaced = self.exchange.server.pending.displaced();
+        if self.displaced != displaced {
+            self.displaced = displaced;
+            self.due = Some(now);
+        }
+    }
+
+    fn route(
+        &mut self,
+        from: Unconnected,
+        datagram: &[u8],
+        now: Instant,
+        results: &mut HandshakeResults,
+    ) {
         let Unconnected { path, connected_since } = from;
         if self.handed_over.contains(&path.peer) {
             results.returned.push(path, datagram);
@@ -158,11 +177,6 @@ impl Handshakes {
                     None => Box::new(Session::accept(link, exchange, path.peer, acceptable, now)),
                 };
                 self.sessions.insert(path.peer, Pending { session, path });
-                // Another one may have been displaced for it.
-                let limit = self.exchange.config.max_pending_handshakes;
-                if self.sessions.len() > limit {
-                    self.due = Some(now);
-                }
                 self.settle(path.peer, results);
             }
             Ok(HelloOutcome::CookieSent) => {
