@@ -307,3 +307,48 @@ fn a_client_whose_connection_ends_while_it_starts_again_is_connected_at_once() {
         }
     }
 }
+
+#[test]
+fn the_handshakes_get_the_datagrams_of_a_player_only_while_it_may_be_starting_again() {
+    for mode in &MODES[1..] {
+        let mut world = World::connected(*mode, &pki::localhost(), 1, 1);
+        world.assert_packets_pass();
+        assert_eq!(world.of_connected, 0);
+        let first = hello(&mut connect(&fresh()));
+        world.arrive(path(peer(0)), &first);
+        world.assert_packets_pass();
+        assert_eq!(world.of_connected, 1 + 3);
+        let handshake = Duration::from_secs(30);
+        world.run_for(handshake - Duration::from_nanos(1));
+        world.assert_packets_pass();
+        assert_eq!(world.of_connected, 1 + 6);
+        world.run_for(Duration::from_nanos(1));
+        world.assert_packets_pass();
+        assert_eq!(world.of_connected, 1 + 6);
+    }
+}
+
+#[test]
+fn the_hellos_of_an_earlier_connection_begin_nothing() {
+    for mode in MODES {
+        let mut world = World::new(mode, &pki::localhost(), 2);
+        let mut client = connect(&fresh());
+        let first = hello(&mut client);
+        let answer = world.ask(path(peer(0)), &first);
+        let second = hello_with_cookie(&mut client, &answer);
+        clock::advance(Duration::from_secs(1));
+        world.join(peer(0), &fresh());
+        world.settle();
+        clock::advance(Duration::from_secs(1));
+        for _ in 0..3 {
+            for hello in [&first, &second] {
+                let answers = world.ask(path(peer(0)), hello);
+                assert_eq!(answers.len(), 1);
+                assert_eq!(records::message(&answers[0]), Some(records::HELLO_VERIFY_REQUEST));
+            }
+        }
+        assert_eq!(world.now_stats()[Count::HandshakesStarted], 1);
+        assert_eq!(world.happened.len(), 1);
+        world.assert_packets_pass();
+    }
+}

@@ -81,6 +81,8 @@ pub(crate) struct World {
     pub(crate) reads: bool,
     /// What the endpoint has sent.
     pub(crate) sent: Vec<(Path, Vec<u8>)>,
+    /// How many datagrams of connected clients the handshakes elsewhere were given.
+    pub(crate) of_connected: usize,
     /// Whether what the handshakes come to is kept from the endpoint.
     pub(crate) holds_results: bool,
     parts: Vec<Part>,
@@ -139,6 +141,7 @@ impl World {
             unread: VecDeque::new(),
             reads: true,
             sent: Vec::new(),
+            of_connected: 0,
             holds_results: false,
             parts: parts.into_iter().map(part).collect(),
             output: Output::default(),
@@ -318,6 +321,7 @@ impl World {
         }
         let due = self.round + LAG;
         for (unconnected, datagram) in output.unconnected.iter() {
+            self.of_connected += usize::from(unconnected.connected_since.is_some());
             let job = Job::Datagram(*unconnected, datagram.to_vec());
             self.part(unconnected.path.peer).expect("a part").jobs.push_back((due, job));
         }
