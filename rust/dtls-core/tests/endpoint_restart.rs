@@ -8,7 +8,7 @@ use std::time::Duration;
 use dtls_core::{Count, Ending, Reason, Session, Status};
 use netsim::Conditions;
 use support::endpoint::{Happened, MODES, World, fresh, hello, hello_with_cookie, path, peer};
-use support::link::{End as _, connect, sealed};
+use support::link::{End as _, address, connect, sealed};
 use support::pki::Rebuild as _;
 use support::{clock, pki, records};
 
@@ -259,6 +259,7 @@ fn a_client_that_starts_again_and_is_displaced_at_the_last_moment_leaves_its_con
         client.take().iter().for_each(|datagram| world.arrive(path(peer(0)), datagram));
         world.settle();
         assert_eq!(world.handshakes_elsewhere(), 0, "it has come to its end");
+        assert_eq!(world.transmits_held(), 0, "its last flight stays with it");
         // There is room for one handshake, and this one is not taken over yet.
         world.arrive(path(peer(1)), &other_hello);
         world.settle();
@@ -350,5 +351,31 @@ fn the_hellos_of_an_earlier_connection_begin_nothing() {
         assert_eq!(world.now_stats()[Count::HandshakesStarted], 1);
         assert_eq!(world.happened.len(), 1);
         world.assert_packets_pass();
+    }
+}
+
+#[test]
+fn a_client_that_starts_again_keeps_its_place_when_there_is_room_for_fewer_by_now() {
+    let with_peers = |count| {
+        pki::localhost()
+            .rebuild(|it| it.with_max_peers_per_prefix(NonZeroUsize::new(count)))
+            .expect("usable")
+    };
+    for mode in MODES {
+        let mut world = World::new(mode, &with_peers(2), 3);
+        let peers = ["192.0.2.1:1", "192.0.2.1:2"].map(address);
+        for peer in peers {
+            world.join(peer, &fresh());
+            world.settle();
+        }
+        world.set_config(&with_peers(1));
+        world.join(peers[0], &fresh());
+        world.settle();
+        assert_eq!(world.happened.len(), 4, "{:?}", world.happened);
+        assert_eq!(world.happened[3], Happened::Connected(3, peers[0]));
+        world.assert_packets_pass();
+        world.join(address("192.0.2.1:3"), &fresh());
+        world.settle();
+        assert_eq!(world.now_stats()[Reason::TooManyPeers], 1);
     }
 }

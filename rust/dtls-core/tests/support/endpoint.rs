@@ -188,6 +188,12 @@ impl World {
         self.parts.iter().map(|part| part.handshakes.len()).sum()
     }
 
+    /// How many datagrams are to be sent by handshakes elsewhere, and kept from the endpoint.
+    pub(crate) fn transmits_held(&self) -> usize {
+        let results = self.parts.iter().flat_map(|part| &part.results);
+        results.map(|(_, results)| results.transmits.len()).sum()
+    }
+
     pub(crate) fn set_config(&mut self, config: &ServerConfig) {
         self.endpoint.set_config(config.clone());
         self.parts.iter_mut().for_each(|part| part.handshakes.set_config(config.clone()));
