@@ -126,7 +126,11 @@ impl Handshakes {
         results: &mut HandshakeResults,
     ) {
         self.route(from, datagram, now, results);
-        // One may have been displaced for another, also for one of another part, and is told at once.
+        self.notice_displaced(now);
+    }
+
+    /// One may have been displaced for another, also for one of another part, and is told at once.
+    fn notice_displaced(&mut self, now: Instant) {
         let displaced = self.exchange.server.pending.displaced();
         if self.displaced != displaced {
             self.displaced = displaced;
@@ -198,6 +202,7 @@ impl Handshakes {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant, results: &mut HandshakeResults) {
+        self.notice_displaced(now);
         if self.due.is_none_or(|due| now < due) {
             return;
         }
