@@ -18,6 +18,7 @@ mod client;
 mod clock;
 mod config;
 mod connection;
+mod endpoint;
 mod input;
 mod listener;
 mod pki;
@@ -27,14 +28,16 @@ mod world;
 
 pub use config::config;
 pub use connection::{established, handshake};
+pub use endpoint::endpoint;
 pub use listener::listener;
 
 /// What takes an input, and panics when something happens that must not.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its program and of its directory in `corpus/`.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("config", config),
+    ("endpoint", endpoint),
     ("established", established),
     ("handshake", handshake),
     ("listener", listener),

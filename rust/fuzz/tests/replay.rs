@@ -23,6 +23,11 @@ fn config() {
 }
 
 #[test]
+fn endpoint() {
+    replay("endpoint");
+}
+
+#[test]
 fn listener() {
     replay("listener");
 }

@@ -131,7 +131,6 @@ impl Connections {
             return;
         };
         self.with(number, output, |slot, session, output| {
-            slot.path.local = path.local;
             if record::is_client_hello(datagram) {
                 let acceptable = record::acceptable(datagram, record::LEAST_ENCRYPTED);
                 if session.is_of_another_attempt(acceptable) {
@@ -149,7 +148,12 @@ impl Connections {
                     slot.starts_again = None;
                 }
             }
+            let before = session.packets_received();
             session.handle_datagram(datagram, now);
+            // Anyone can send from the client's address to another one of this machine. A packet is the client's.
+            if session.packets_received() > before {
+                slot.path.local = path.local;
+            }
         });
     }
 

@@ -58,6 +58,8 @@ pub struct Handshakes {
     answers: Datagrams,
     /// No session has anything to do before.
     due: Option<Instant>,
+    /// How many handshakes of the server were displaced when it was looked for them last.
+    displaced: u64,
 }
 
 struct Pending {
@@ -75,6 +77,7 @@ impl Handshakes {
             handed_over: HashSet::new(),
             answers: Datagrams::new(),
             due: None,
+            displaced: 0,
         };
         handshakes.use_exchange(Arc::clone(&handshakes.exchange));
         handshakes
@@ -122,6 +125,26 @@ impl Handshakes {
         now: Instant,
         results: &mut HandshakeResults,
     ) {
+        self.route(from, datagram, now, results);
+        self.notice_displaced(now);
+    }
+
+    /// One may have been displaced for another, also for one of another part, and is told at once.
+    fn notice_displaced(&mut self, now: Instant) {
+        let displaced = self.exchange.server.pending.displaced();
+        if self.displaced != displaced {
+            self.displaced = displaced;
+            self.due = Some(now);
+        }
+    }
+
+    fn route(
+        &mut self,
+        from: Unconnected,
+        datagram: &[u8],
+        now: Instant,
+        results: &mut HandshakeResults,
+    ) {
         let Unconnected { path, connected_since } = from;
         if self.handed_over.contains(&path.peer) {
             results.returned.push(path, datagram);
@@ -129,7 +152,12 @@ impl Handshakes {
         }
         if let Some(pending) = self.sessions.get_mut(&path.peer) {
             pending.path.local = path.local;
-            pending.session.handle_datagram(datagram, now);
+            if connected_since.is_some() && !record::is_client_hello(datagram) {
+                // Its connection has it, too, and counts it.
+                pending.session.handle_copy(datagram, now);
+            } else {
+                pending.session.handle_datagram(datagram, now);
+            }
             self.settle(path.peer, results);
             return;
         }
@@ -153,11 +181,6 @@ impl Handshakes {
                     None => Box::new(Session::accept(link, exchange, path.peer, acceptable, now)),
                 };
                 self.sessions.insert(path.peer, Pending { session, path });
-                // Another one may have been displaced for it.
-                let limit = self.exchange.config.max_pending_handshakes;
-                if self.sessions.len() > limit {
-                    self.due = Some(now);
-                }
                 self.settle(path.peer, results);
             }
             Ok(HelloOutcome::CookieSent) => {
@@ -179,6 +202,7 @@ impl Handshakes {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant, results: &mut HandshakeResults) {
+        self.notice_displaced(now);
         if self.due.is_none_or(|due| now < due) {
             return;
         }

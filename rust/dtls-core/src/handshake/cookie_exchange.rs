@@ -59,7 +59,7 @@ pub(crate) struct ServerState {
     pub(crate) stats: Arc<StatsRegistry>,
     /// What counts for the clients to come, and at the end of a handshake.
     pub(crate) settings: Arc<CurrentSettings>,
-    pending: PendingHandshakes,
+    pub(crate) pending: PendingHandshakes,
     pub(crate) connected: Arc<ConnectedPeers>,
     successors: Mutex<Successors>,
     /// Whether any is waiting. A flood of strangers does not have to lock them to find out.

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
@@ -14,7 +15,10 @@ use crate::wire::datagrams::Datagrams;
 
 /// The unfinished handshakes of a server, the oldest first; also some that have been finished since.
 #[derive(Default)]
-pub(crate) struct PendingHandshakes(Mutex<VecDeque<(Prefix, Weak<PendingHandshake>)>>);
+pub(crate) struct PendingHandshakes {
+    all: Mutex<VecDeque<(Prefix, Weak<PendingHandshake>)>>,
+    displaced: AtomicU64,
+}
 
 impl PendingHandshakes {
     /// Registers one more handshake of `prefix`. When there are `limit` of them, one is displaced: the
@@ -25,7 +29,7 @@ impl PendingHandshakes {
         limit: usize,
         now: Instant,
     ) -> Arc<PendingHandshake> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(_, pending)| pending.strong_count() > 0);
         while all.len() >= limit {
             let Some((_, oldest)) = remove_for(&mut all, prefix) else {
@@ -33,11 +37,17 @@ impl PendingHandshakes {
             };
             if let Some(oldest) = oldest.upgrade() {
                 oldest.displace();
+                self.displaced.fetch_add(1, Ordering::Release);
             }
         }
         let pending = Arc::new(PendingHandshake { since: now, content: Mutex::default() });
         all.push_back((prefix, Arc::downgrade(&pending)));
         pending
+    }
+
+    /// How many were displaced up to now.
+    pub(crate) fn displaced(&self) -> u64 {
+        self.displaced.load(Ordering::Acquire)
     }
 }
 

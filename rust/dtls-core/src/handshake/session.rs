@@ -257,10 +257,24 @@ impl Session {
             return;
         };
         self.io.counters.received(datagram.len());
-        self.io.left_waiting = self.io.is_full();
         let acceptable = record::acceptable(datagram, least_encrypted);
         if acceptable.len() < datagram.len().max(1) {
             self.io.counters.dropped(Dropped::Malformed);
+        }
+        self.handle_accepted(datagram, acceptable, now);
+    }
+
+    /// Handles a datagram that another session of the same client has, too, and has counted.
+    pub(crate) fn handle_copy(&mut self, datagram: &[u8], now: Instant) {
+        if let Some(least_encrypted) = self.least_encrypted() {
+            self.handle_accepted(datagram, record::acceptable(datagram, least_encrypted), now);
+        }
+    }
+
+    /// Handles the part of a datagram that is acceptable.
+    fn handle_accepted(&mut self, datagram: &[u8], acceptable: &[u8], now: Instant) {
+        self.io.left_waiting = self.io.is_full();
+        if acceptable.len() < datagram.len() {
             self.notice_oversized_certificates(
                 datagram.get(acceptable.len()..).unwrap_or_default(),
             );
@@ -446,6 +460,11 @@ impl Session {
     /// What the session has counted.
     pub fn stats(&self) -> Stats {
         self.io.counters.snapshot()
+    }
+
+    /// How many packets have come from the peer.
+    pub(crate) fn packets_received(&self) -> u64 {
+        self.io.counters.get(Count::PacketsReceived)
     }
 
     /// A packet was received and could not be kept.

@@ -1,10 +1,12 @@
 //! What the tests share: a clock that only moves when told to, certificates, revocation lists, a link in
-//! memory, a connection over a bad one, a peer that is plain OpenSSL, and what strangers send.
+//! memory, a connection over a bad one, an endpoint with its players, a peer that is plain OpenSSL, and what
+//! strangers send.
 #![allow(dead_code, reason = "every test file is a program of its own and uses a part of this")]
 
 pub(crate) mod child;
 pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod endpoint;
 pub(crate) mod flight;
 pub(crate) mod journal;
 pub(crate) mod link;

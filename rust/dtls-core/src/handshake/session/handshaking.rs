@@ -296,7 +296,12 @@ impl Handshaking {
 
     /// Tells the peer that it is given up.
     pub(crate) fn cancel(mut self, outgoing: &mut Datagrams) {
-        self.link.cancel(outgoing);
+        if self.is_admitted() {
+            // Behind its last flight, with which the peer is connected.
+            self.link.shutdown(outgoing);
+        } else {
+            self.link.cancel(outgoing);
+        }
     }
 
     /// Goes on with the datagram that arrived, or starts.
