@@ -5,12 +5,13 @@ mod support;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use dtls_core::{Count, Ending, Reason, Session, Status};
+use dtls_core::{ClientVerification, Count, Ending, Reason, Session, Status};
 use netsim::Conditions;
 use support::endpoint::{Happened, MODES, World, fresh, hello, hello_with_cookie, path, peer};
 use support::link::{End as _, address, connect, sealed};
 use support::pki::Rebuild as _;
 use support::{clock, pki, records};
+use test_pki::Authority;
 
 /// Puts a new client in the place of that of a player, who has crashed. Returns the one that is gone.
 fn crash(world: &mut World, number: usize) -> Session {
@@ -283,6 +284,31 @@ fn a_client_that_starts_again_and_is_displaced_at_the_last_moment_leaves_its_con
         other.take().iter().for_each(|datagram| world.arrive(path(peer(1)), datagram));
         world.settle();
         assert_eq!(world.happened[1..], [Happened::Connected(2, peer(1))]);
+    }
+}
+
+#[test]
+fn a_client_that_is_not_let_in_any_more_at_the_last_moment_leaves_its_connection_alive() {
+    let authority = Authority::root("Players");
+    let required = ClientVerification::Required(pki::trust(&authority.cert_pem()));
+    let anew = pki::localhost().rebuild(|it| it.with_verification(required)).expect("usable");
+    for mode in &MODES[1..] {
+        let mut world = World::connected(*mode, &pki::localhost(), 1, 1);
+        let own = world.players.remove(&peer(0)).expect("a player");
+        let (mut client, flight) = world.begun(peer(0));
+        flight.iter().for_each(|datagram| client.handle(datagram));
+        world.holds_results = true;
+        client.take().iter().for_each(|datagram| world.arrive(path(peer(0)), datagram));
+        world.settle();
+        assert_eq!(world.handshakes_elsewhere(), 0, "it has come to its end");
+        world.set_config(&anew);
+        world.holds_results = false;
+        world.settle();
+        assert_eq!(world.happened.len(), 1, "{:?}", world.happened);
+        assert_eq!(world.sessions[&1].lock().status(), Status::Connected);
+        assert_eq!(world.now_stats()[Reason::NotAdmitted], 1);
+        world.players.insert(peer(0), own);
+        world.assert_packets_pass();
     }
 }
 

@@ -219,6 +219,11 @@ impl Handshaking {
         matches!(self.progress, Progress::Admitted | Progress::Released)
     }
 
+    /// Whether one that has come to its end would be let in now.
+    pub(super) fn is_still_admitted(&self) -> bool {
+        admission::admit(self.link.ssl(), &self.expectation).is_ok()
+    }
+
     /// Takes over the permit of the session that its client had before.
     pub(super) fn inherit(&mut self, permit: Option<PeerPermit>) {
         if let Some(admission) = &mut self.admission {

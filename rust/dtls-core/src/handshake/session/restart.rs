@@ -116,13 +116,16 @@ impl Session {
     }
 
     /// Is connected in place of `before`, the session that its client had, which ends. Without one, its client
-    /// counts anew. If it was displaced in the meantime, it fails, and `before` goes on.
+    /// counts anew. If it was displaced in the meantime, or the server has come to demand something else, it fails,
+    /// and `before` goes on.
     pub(crate) fn take_over(&mut self, before: Option<&mut Self>, now: Instant) {
         if let State::Pending(pending) = &self.state {
             // From here on nobody else can displace it.
             match pending.take() {
                 Ok(mut handshaking) => {
-                    handshaking.inherit(before.and_then(Self::give_way));
+                    if handshaking.is_still_admitted() {
+                        handshaking.inherit(before.and_then(Self::give_way));
+                    }
                     handshaking.release();
                     self.state = State::Handshaking(handshaking);
                     self.handle_timeout(now);
