@@ -11,6 +11,7 @@
 //!
 //! With [`Threads::none`], [`Server::poll`] does all of it, by the same code.
 
+mod bell;
 mod io;
 mod mailbox;
 mod workers;

@@ -1,11 +1,11 @@
 //! What the threads of a server leave for each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use dtls_core::{Backlog, Bundle, Client, Event, HandshakeResults, ServerConfig};
 use parking_lot::Mutex;
 
+use super::bell::Bell;
 use crate::{Counters, Waker};
 
 /// What went wrong with single datagrams. These only go up.
@@ -38,8 +38,8 @@ pub(super) struct Mailbox {
     pub(super) received: Arc<Backlog>,
     /// The game's packets that have not been encrypted.
     sent: Backlog,
-    /// Whether the I/O thread was woken and has not looked yet.
-    rung: AtomicBool,
+    /// For the I/O thread.
+    bell: Bell,
     /// `None` without an I/O thread.
     waker: Option<Waker>,
 }
@@ -68,7 +68,7 @@ impl Mailbox {
             counters: Mutex::default(),
             sent: Backlog::new(received.places()),
             received,
-            rung: AtomicBool::new(false),
+            bell: Bell::default(),
             waker,
         }
     }
@@ -76,17 +76,16 @@ impl Mailbox {
     /// Wakes the I/O thread, unless it has been woken already and will look.
     pub(super) fn ring(&self) {
         if let Some(waker) = &self.waker
-            && !self.rung.swap(true, Ordering::AcqRel)
+            && self.bell.ring()
             && let Err(error) = waker.wake()
         {
             self.fail(&error.to_string());
         }
     }
 
-    /// The I/O thread looks now: whatever comes later wakes it again. That this is a swap lets it see what was left
-    /// before a bell that was silent already.
+    /// The I/O thread looks now: whatever comes later wakes it again.
     pub(super) fn looks(&self) {
-        self.rung.swap(false, Ordering::AcqRel);
+        self.bell.silence();
     }
 
     /// Leaves a packet for the I/O thread, if there is room. The bell is to be rung for it.
