@@ -60,6 +60,16 @@ func json_after(from: int) -> Dictionary:
 	return {}
 
 
+## Whether it has ended by itself.
+func has_ended() -> bool:
+	return not OS.is_process_running(_pid)
+
+
+## What it has ended with; -1 if it was killed, or has not ended.
+func exit_code() -> int:
+	return OS.get_process_exit_code(_pid)
+
+
 func end() -> void:
 	if _pid > 0:
 		OS.kill(_pid)
