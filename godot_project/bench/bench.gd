@@ -10,6 +10,7 @@ const EngineSide := preload("res://bench/engine_side.gd")
 const OurSide := preload("res://bench/our_side.gd")
 const RawSide := preload("res://bench/raw_side.gd")
 const BenchSide := preload("res://bench/side.gd")
+const Many := preload("res://bench/many.gd")
 
 ## How much is measured in a round. The sides take turns after every sample, so that what the
 ## machine does beside it meets them all; a sample is long enough for a clock of microseconds, and
@@ -31,6 +32,15 @@ const PLANS := {
 		"peers": [10, 100, 1000],
 		# Whose memory is measured.
 		"pairs": 1000,
+		"many":
+		{
+			"players": [1000, 100],
+			"frames": 20,
+			"playing": 50,
+			"seconds": 4.0,
+			"joined": 200,
+			"joining": 500
+		},
 	},
 	"quick":
 	{
@@ -41,6 +51,15 @@ const PLANS := {
 		"polls": 1000,
 		"peers": [10, 100, 1000],
 		"pairs": 1000,
+		"many":
+		{
+			"players": [1000, 100],
+			"frames": 10,
+			"playing": 50,
+			"seconds": 2.0,
+			"joined": 200,
+			"joining": 500
+		},
 	},
 	# Enough to see that it works.
 	"smoke":
@@ -52,6 +71,8 @@ const PLANS := {
 		"polls": 50,
 		"peers": [10],
 		"pairs": 60,
+		"many":
+		{"players": [10, 5], "frames": 1, "playing": 5, "seconds": 0.5, "joined": 5, "joining": 5},
 	},
 }
 ## What the server's certificate is for.
@@ -84,6 +105,8 @@ func _initialize() -> void:
 			_memory()
 		"trust":
 			_trust()
+		"many":
+			_many()
 		"machine":
 			_machine()
 		_:
@@ -264,6 +287,14 @@ func _trust() -> void:
 		_add(figure, name, taken / 1000.0)
 
 
+## Servers whose players are in a process of their own, and the listener.
+func _many() -> void:
+	var many := Many.new(_task.players, func(side: BenchSide) -> void: _prepare("p256", [side]))
+	_samples = many.measure(_plan.many, _task.swapped)
+	if many.problem != "":
+		_fail(many.problem)
+
+
 ## Not samples: what is measured on what. An engine with Mbed TLS in a library of its own names it.
 func _machine() -> void:
 	_samples["processor"] = OS.get_processor_name()
@@ -291,7 +322,7 @@ func _side(name: String) -> BenchSide:
 
 
 ## Gives every side a root and a server below it, both with keys of that kind.
-func _prepare(identity: String) -> void:
+func _prepare(identity: String, sides := _sides.values()) -> void:
 	var kinds := {"p256": DTLSCrypto.KEY_P256, "rsa2048": DTLSCrypto.KEY_RSA_2048}
 	var keys: Array[CryptoKey] = []
 	for i in 2:
@@ -308,9 +339,9 @@ func _prepare(identity: String) -> void:
 	var key: CryptoKey = load(path + ".key")
 	var certificate: X509Certificate = load(path + ".crt")
 	var root: X509Certificate = load(path + "_root.crt")
-	for name in _sides:
-		if _sides[name].prepare(key, certificate, root) != OK:
-			_fail("%s cannot be set up with %s" % [name, identity])
+	for side: BenchSide in sides:
+		if side.prepare(key, certificate, root) != OK:
+			_fail("%s cannot be set up with %s" % [side.get_script().resource_path, identity])
 
 
 ## Connects so many clients of every side, on a new port. Whether that worked.

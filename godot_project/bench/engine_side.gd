@@ -125,3 +125,30 @@ func _frame() -> int:
 
 func connect_with_system_trust() -> Error:
 	return PacketPeerDTLS.new().connect_to_peer(client_socket(), HOST_NAME, TLSOptions.client())
+
+
+func game_frame() -> int:
+	var received := 0
+	connected = 0
+	udp_server.poll()
+	while udp_server.is_connection_available():
+		_peers.append(_server.take_connection(udp_server.take_connection()))
+	for peer: PacketPeerDTLS in _peers.duplicate():
+		peer.poll()
+		match peer.get_status():
+			PacketPeerDTLS.STATUS_HANDSHAKING:
+				pass
+			PacketPeerDTLS.STATUS_CONNECTED:
+				connected += 1
+				# It complains before.
+				while peer.get_available_packet_count() > 0:
+					peer.get_packet()
+					received += 1
+			_:
+				_peers.erase(peer)
+	return received
+
+
+func send_to_all(payload: PackedByteArray) -> void:
+	for peer in _peers:
+		peer.put_packet(payload)

@@ -149,3 +149,29 @@ func _frame() -> int:
 
 func connect_with_system_trust() -> Error:
 	return PacketPeerDTLSOpenSSL.new().connect_to_peer(client_socket(), true, HOST_NAME)
+
+
+func game_frame() -> int:
+	var received := 0
+	connected = 0
+	udp_server.poll()
+	while udp_server.is_connection_available():
+		_peers.append(_server.take_connection(udp_server.take_connection()))
+	for peer: PacketPeerDTLSOpenSSL in _peers.duplicate():
+		peer.poll()
+		while peer.get_available_packet_count() > 0:
+			peer.get_packet()
+			received += 1
+		match peer.get_status():
+			PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
+				pass
+			PacketPeerDTLSOpenSSL.STATUS_CONNECTED:
+				connected += 1
+			_:
+				_peers.erase(peer)
+	return received
+
+
+func send_to_all(payload: PackedByteArray) -> void:
+	for peer in _peers:
+		peer.put_packet(payload)

@@ -74,3 +74,25 @@ func busy_frame() -> int:
 			peer.get_packet()
 			received += 1
 	return received
+
+
+func game_frame() -> int:
+	udp_server.poll()
+	while udp_server.is_connection_available():
+		_peers.append(udp_server.take_connection())
+	connected = _peers.size()
+	return busy_frame()
+
+
+func answering_frame() -> int:
+	var received := 0
+	for peer in _peers:
+		while peer.get_available_packet_count() > 0:
+			peer.put_packet(peer.get_packet())
+			received += 1
+	return received
+
+
+func send_to_all(payload: PackedByteArray) -> void:
+	for peer in _peers:
+		peer.put_packet(payload)

@@ -14,6 +14,8 @@ const PATIENCE_MSEC := 5000
 const MOST_LOOKS := 1000
 
 var udp_server := UDPServer.new()
+## How many players of another process are connected, after `game_frame`.
+var connected := 0
 var trusted: X509Certificate
 
 
@@ -90,3 +92,29 @@ func busy_frame() -> int:
 ## Begins a connection that trusts what the system trusts; nobody answers.
 func connect_with_system_trust() -> Error:
 	return ERR_UNAVAILABLE
+
+
+## The port that it listens on.
+func port() -> int:
+	return udp_server.get_local_port()
+
+
+## Takes from the system what waits, as far as a frame does not.
+func poll_socket() -> void:
+	udp_server.poll()
+
+
+## A frame of a server whose players are in another process: takes those who have come, and reads
+## their packets. How many packets there were.
+func game_frame() -> int:
+	return 0
+
+
+## The same when nobody comes, with an answer to each packet.
+func answering_frame() -> int:
+	return 0
+
+
+## Sends a packet to each player.
+func send_to_all(_payload: PackedByteArray) -> void:
+	pass

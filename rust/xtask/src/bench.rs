@@ -18,7 +18,7 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::build::build_and_stage;
+use crate::build::{build_and_stage, built};
 use crate::engine::Engine;
 use crate::output::Counts;
 use crate::process::{self, succeed_quietly};
@@ -32,13 +32,13 @@ const FEWEST_FOR_DOCUMENT: u32 = 7;
 /// File descriptors that 1,000 pairs of each side take, and some to spare.
 const DESCRIPTORS: u64 = 8192;
 
-/// How long one run of the engine may take; the longest takes a quarter of a minute.
+/// How long one run of the engine may take; the longest takes a minute.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// How much to measure.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Options {
-    /// Take about a minute, and leave the document as it is
+    /// Take about three minutes, and leave the document as it is
     #[arg(long)]
     quick: bool,
     /// How many rounds; 9 if nothing is said, 3 with --quick. The document is updated from 7 on
@@ -86,6 +86,7 @@ pub(crate) fn smoke(engine: &Engine) -> Result<Counts> {
     let harness = Harness { engine, plan: "smoke" };
     let mut measured = Measured::default();
     measured.add(harness.run(json!({ "task": "round", "swapped": true }), "Measuring")?)?;
+    measured.add(harness.many(true, "Measuring many players")?)?;
     for side in [THEIRS, OURS, RAW] {
         measured
             .add(harness.run(json!({ "task": "memory", "side": side }), "Measuring memory")?)?;
@@ -111,6 +112,7 @@ impl Harness<'_> {
         let is_swapped = round % 2 == 1;
         measured.add(self.run(json!({ "task": "round", "swapped": is_swapped }), label)?)?;
         measured.add(core(&format!("{label}, the core alone"))?)?;
+        measured.add(self.many(is_swapped, &format!("{label}, many players"))?)?;
         let mut sides = [THEIRS, OURS, RAW];
         if is_swapped {
             sides.reverse();
@@ -132,6 +134,13 @@ impl Harness<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Servers whose players are in a process of their own.
+    fn many(&self, is_swapped: bool, label: &str) -> Result<Samples> {
+        let players = ["--quiet", "--package=dtls-net", "--example=players"];
+        let players = built(&players, "debug", "examples/players")?;
+        self.run(json!({ "task": "many", "swapped": is_swapped, "players": players }), label)
     }
 
     fn run<Answer: DeserializeOwned>(&self, mut task: Value, label: &str) -> Result<Answer> {

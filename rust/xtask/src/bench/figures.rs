@@ -61,7 +61,7 @@ impl Figure {
 
 /// In the order of the table.
 #[rustfmt::skip] // A row is a line, or two.
-pub(super) const FIGURES: [Figure; 18] = [
+pub(super) const FIGURES: [Figure; 30] = [
     row("handshake_p256", "full handshake, P-256", PER_SECOND)
         .core("handshake/p256").plot("handshakes", "full, P-256", 1.0),
     row("handshake_rsa2048", "full handshake, RSA-2048", PER_SECOND)
@@ -85,6 +85,18 @@ pub(super) const FIGURES: [Figure; 18] = [
     row("memory", "memory of a connected pair", "KiB").plot("memory", "1,000 pairs", 1.0),
     row("trust_first", "first connect_to_peer, system's roots", "ms").large(),
     row("trust_next", "the next one", "ms").large(),
+    row("many_one", "DTLSListener, a packet from each of 1,000 players", "µs").large(),
+    row("many_each", "the same with a PacketPeer each", "µs").large(),
+    row("many_answered", "the same through one object, each answered", "µs").large(),
+    row("many_idle", "the same, idle frame", "µs").large(),
+    row("many_threadless", "the same without threads", "µs").large(),
+    row("many_polled", "DTLSServerOpenSSL, a packet from each of 1,000 players", "µs").large(),
+    row("some_one", "DTLSListener, a packet from each of 100 players", "µs").large(),
+    row("stall", "1,000 packets of 1,200 B, there after a stall of 100 ms", PACKETS).large(),
+    row("memory_server", "memory of a player of a DTLSListener", "KiB").large(),
+    row("play_cpu", "processor time of a second with 50 players", "ms").large(),
+    row("worst_frame", "DTLSListener, longest frame while 500 join 200", "µs").large(),
+    row("worst_frame_polled", "DTLSServerOpenSSL, the same", "µs").large(),
 ];
 
 /// Which way a ratio has to go.
@@ -109,7 +121,7 @@ pub(super) struct Target(
 
 /// Missing one of them fails the command.
 #[rustfmt::skip] // A row is a line, or two.
-pub(super) const TARGETS: [Target; 10] = [
+pub(super) const TARGETS: [Target; 18] = [
     Target("full handshake, P-256", "handshake_p256", ("handshake_p256", THEIRS), AtLeast(5.0), 5.5),
     Target("full handshake, RSA-2048", "handshake_rsa2048", ("handshake_rsa2048", THEIRS), AtLeast(6.0), 6.5),
     Target("resumed handshake, against the engine's full one",
@@ -122,6 +134,19 @@ pub(super) const TARGETS: [Target; 10] = [
     Target("memory of a connected pair", "memory", ("memory", THEIRS), AtMost(1.3), 1.0),
     Target("full handshake in the engine, against the core alone",
         "handshake_p256", ("handshake_p256", CORE), AtLeast(0.8), 0.9),
+    Target("DTLSListener, a packet from each of 1,000, against plain UDP",
+        "many_one", ("many_one", RAW), AtLeast(20.0), 30.0),
+    Target("the same with a PacketPeer each", "many_each", ("many_one", RAW), AtLeast(6.0), 12.0),
+    Target("the same through one object, each answered",
+        "many_answered", ("many_answered", RAW), AtLeast(4.0), 20.0),
+    Target("the same, from each of 100", "some_one", ("some_one", RAW), AtLeast(4.0), 6.0),
+    Target("the same, idle frame, 1,000 players", "many_idle", ("many_idle", RAW), AtLeast(30.0), 80.0),
+    Target("DTLSListener without threads, against DTLSServerOpenSSL",
+        "many_threadless", ("many_polled", OURS), AtLeast(2.0), 3.0),
+    Target("DTLSListener, longest frame, against DTLSServerOpenSSL",
+        "worst_frame", ("worst_frame_polled", OURS), AtLeast(20.0), 50.0),
+    Target("DTLSListener, processor time, against the engine's DTLS",
+        "play_cpu", ("play_cpu", THEIRS), AtMost(0.9), 0.6),
 ];
 
 impl Target {
