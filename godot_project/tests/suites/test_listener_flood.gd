@@ -20,6 +20,10 @@ func test_without_threads() -> void:
 	await check_flood(10_000, 10_000)
 
 
+func test_clients_that_come_and_go() -> void:
+	check_clients_that_come_and_go()
+
+
 # --- helpers ---
 
 

@@ -53,7 +53,7 @@ func after_each() -> void:
 	Engine.max_fps = 0
 
 
-func test_clients_that_come_and_go() -> void:
+func check_clients_that_come_and_go() -> void:
 	var clients := 500 if _is_soak else 40
 	var rounds := 10 if _is_soak else 2
 	# glibc fills what it hands out with this byte. Without, a page that nobody has written to is not
