@@ -11,9 +11,7 @@ func test_openssl_s_client_that_does_not_trust_us() -> void:
 	var program := run("openssl", s_client_arguments("other_ca"), OPENSSL)
 	var has_refused := func() -> bool: return program.has_printed("certificate verify failed")
 	wait_until("s_client refuses the certificate", has_refused, PROGRAM_PATIENCE)
-	if check(network.accepted.size() == 1, "the server has a client"):
-		wait_for_status(network.accepted[0], ERROR)
-		contains(last_error(network.accepted[0]), "the other side refused")
+	check_refused_by_client()
 	expect_silence()
 
 
@@ -29,7 +27,7 @@ func test_openssl_s_server_that_we_do_not_trust() -> void:
 	var port := Network.unused_port()
 	var program := run("openssl", s_server_arguments("untrusted", port, ["-listen"]), OPENSSL)
 	wait_for_output(program, "ACCEPT")
-	var client := client_of(port)
+	var client := network.add_client_of(port)
 	start(client)
 	wait_for_status(client, ERROR)
 	expect_error("not signed by anyone who is trusted")
@@ -46,6 +44,13 @@ func test_gnutls_serv() -> void:
 
 
 # --- helpers ---
+
+
+## The server has heard that its client refuses it.
+func check_refused_by_client() -> void:
+	if check(network.accepted.size() == 1, "the server has a client"):
+		wait_for_status(network.accepted[0], ERROR)
+		contains(last_error(network.accepted[0]), "the other side refused")
 
 
 ## Our close_notify ends the connection of s_server.

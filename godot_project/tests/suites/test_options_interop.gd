@@ -294,7 +294,7 @@ func server_side() -> PacketPeerDTLSOpenSSL:
 
 
 func start_by(port: int, options: DTLSOptions, host_name := "localhost") -> Endpoint:
-	var client := client_of(port)
+	var client := network.add_client_of(way_to(port))
 	var peer := client.dtls as PacketPeerDTLSOpenSSL
 	equal(peer.connect_with_options(client.udp, host_name, options), OK)
 	return client

@@ -1,6 +1,6 @@
 ## Many clients in an engine of their own, started with `--script` and these arguments: how many on
-## each port, and the ports. Each does what the client of the demo does, with the certificate
-## verified.
+## each port, how many of those use `connect_to_host`, and the ports. Each does what the client of
+## the demo does, with the certificate verified.
 ##
 ## When every client has its answer or has failed, it prints one line of JSON. Then the connections
 ## are kept, until somebody ends the engine or it is `LIFETIME` seconds old.
@@ -47,11 +47,16 @@ func _initialize() -> void:
 	_began = Time.get_ticks_msec()
 	var arguments := OS.get_cmdline_user_args()
 	var authority := Pki.certificate("ca")
-	for port in arguments.slice(1):
+	var options := DTLSOptions.new()
+	options.trusted_ca = authority
+	for port in arguments.slice(2):
 		for i in int(arguments[0]):
 			var client := Client.new()
-			client.udp.connect_to_host("127.0.0.1", int(port))
-			client.dtls.connect_to_peer(client.udp, true, "localhost", authority)
+			if i < int(arguments[1]):
+				client.dtls.connect_to_host("localhost", int(port), options)
+			else:
+				client.udp.connect_to_host("127.0.0.1", int(port))
+				client.dtls.connect_to_peer(client.udp, true, "localhost", authority)
 			_clients.append(client)
 
 

@@ -56,7 +56,7 @@ func check_s_server(more: PackedStringArray) -> Program:
 	var port := Network.unused_port()
 	var program := run("openssl", s_server_arguments("server", port, more), OPENSSL)
 	wait_for_output(program, "ACCEPT")
-	var client := client_of(port)
+	var client := network.add_client_of(way_to(port))
 	equal(start(client), OK)
 	if not wait_for_status(client, CONNECTED, handshake_patience()):
 		return program
@@ -75,7 +75,7 @@ func check_gnutls_serv() -> void:
 	arguments.append_array(["--x509keyfile", Pki.path("server.key")])
 	var program := run("gnutls-serv", arguments, GNUTLS)
 	wait_for_output(program, "listening on IPv4")
-	var client := client_of(port)
+	var client := network.add_client_of(way_to(port))
 	equal(start(client), OK)
 	if not wait_for_status(client, CONNECTED, handshake_patience()):
 		return
@@ -101,11 +101,6 @@ func s_server_arguments(
 	arguments.append_array(["-key", Pki.path(certificate + ".key")])
 	arguments.append(NOT_DEAF)
 	return arguments + more
-
-
-func client_of(port: int) -> Endpoint:
-	var socket := Network.socket_to(Network.IPV4, way_to(port))
-	return network.add(Endpoint.new(socket, PacketPeerDTLSOpenSSL.new()))
 
 
 ## Lets `say` send a packet, again and again in case it is lost, until `condition` is true.

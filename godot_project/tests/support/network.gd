@@ -85,15 +85,25 @@ static func unused_port() -> int:
 
 ## A client of ours that is not connecting yet.
 func add_client() -> Endpoint:
-	return add(Endpoint.new(client_socket(), PacketPeerDTLSOpenSSL.new()))
+	return add_client_of(port())
+
+
+## A client of ours for the server on that port, which may be another program.
+func add_client_of(server_port: int) -> Endpoint:
+	return add(Endpoint.new(socket_to(address, server_port), PacketPeerDTLSOpenSSL.new()))
+
+
+## Starts the handshake of a client of ours.
+func start(client: Endpoint, host_name: String, trusted: X509Certificate) -> Error:
+	var peer := client.dtls as PacketPeerDTLSOpenSSL
+	return peer.connect_to_peer(client.udp, true, host_name, trusted)
 
 
 ## A client of ours that reaches the server through a relay, which is the last of `relays`.
 func add_client_behind_relay() -> Endpoint:
 	var relay := Relay.new(address, port())
 	relays.append(relay)
-	var socket := socket_to(address, relay.port())
-	var client := add(Endpoint.new(socket, PacketPeerDTLSOpenSSL.new()))
+	var client := add_client_of(relay.port())
 	client.port_at_server = relay.port_at_server()
 	return client
 
@@ -162,10 +172,10 @@ func until(condition: Callable, seconds := 30.0) -> bool:
 	return false
 
 
-## Ends everything without a word to the other side.
+## Ends everything, without a word to the other side where the sockets are the test's.
 func close() -> void:
 	for endpoint: Endpoint in accepted + clients:
-		endpoint.udp.close()
+		endpoint.close()
 	accepted.clear()
 	clients.clear()
 	refused.clear()

@@ -3,6 +3,7 @@
 extends "res://tests/suite.gd"
 
 const Endpoint := preload("res://tests/support/endpoint.gd")
+const ListenerNetwork := preload("res://tests/support/listener_network.gd")
 const Network := preload("res://tests/support/network.gd")
 const Pki := preload("res://tests/support/pki.gd")
 
@@ -22,11 +23,24 @@ class Pair:
 
 
 func before_each() -> void:
-	network = Network.new()
+	network = new_network()
 
 
 func after_each() -> void:
 	network.close()
+
+
+## What a test talks over, for a suite to choose.
+func new_network() -> Network:
+	return Network.new()
+
+
+## One whose server is a DTLSListener.
+func new_listener_network() -> ListenerNetwork:
+	# Where the system gives no large buffers, a listener says so.
+	tolerate("receive buffer")
+	tolerate("send buffer")
+	return ListenerNetwork.new()
 
 
 ## Pumps the network until `condition` is true. `what` is what is waited for, for the report.
@@ -73,8 +87,7 @@ func last_error(endpoint: Endpoint) -> String:
 
 ## Starts a handshake as a careful game does: the name is verified, and the authority is our own.
 func start(client: Endpoint, host_name := "localhost", trusted := "ca") -> Error:
-	var peer := client.dtls as PacketPeerDTLSOpenSSL
-	return peer.connect_to_peer(client.udp, true, host_name, Pki.certificate(trusted))
+	return network.start(client, host_name, Pki.certificate(trusted))
 
 
 ## A server was set up with this certificate of [Pki], and if that is one that clients refuse, a

@@ -1,5 +1,6 @@
 ## Clients of the server in `soak_server.gd`, all in one engine: how many, and the server's port. It
-## prints the port by which it is told to begin a round, with any datagram.
+## prints the port by which it is told to begin a round, with any datagram. With a third argument,
+## those who say goodbye and do not keep their port use `connect_to_host`.
 ##
 ## In a round each comes twice. Of ten, five say goodbye, four leave without a word, and one breaks
 ## off its handshake. Every other one comes back to the port that it had.
@@ -25,6 +26,7 @@ var _control := PacketPeerUDP.new()
 var _clients := 0
 var _server_port := 0
 var _trusted := Pki.certificate("ca")
+var _connects_to_host := false
 var _round := 0
 var _handshakes := 0
 ## How many have got through their first handshake in this round, or broken it off. Nobody leaves
@@ -37,6 +39,7 @@ func _initialize() -> void:
 	var arguments := OS.get_cmdline_user_args()
 	_clients = arguments[0].to_int()
 	_server_port = arguments[1].to_int()
+	_connects_to_host = arguments.size() > 2
 	_control.bind(0, HOST)
 	print(JSON.stringify({"port": _control.get_local_port()}))
 
@@ -68,10 +71,16 @@ func _take_part(number: int) -> void:
 		var udp := PacketPeerUDP.new()
 		var port := kept.get_local_port() if kept.is_bound() else 0
 		kept.close()
-		_expect_ok(udp.bind(port, HOST), "bind")
-		_expect_ok(udp.connect_to_host(HOST, _server_port), "connect_to_host")
 		var dtls := PacketPeerDTLSOpenSSL.new()
-		_expect_ok(dtls.connect_to_peer(udp, true, "localhost", _trusted), "connect_to_peer")
+		if _connects_to_host and says_goodbye and not keeps_port:
+			var options := DTLSOptions.new()
+			options.trusted_ca = _trusted
+			_expect_ok(dtls.connect_to_host("localhost", _server_port, options), "connect_to_host")
+			count("by_host")
+		else:
+			_expect_ok(udp.bind(port, HOST), "bind")
+			_expect_ok(udp.connect_to_host(HOST, _server_port), "connect_to_host")
+			_expect_ok(dtls.connect_to_peer(udp, true, "localhost", _trusted), "connect_to_peer")
 		_handshakes += 1
 		while dtls.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
 			await process_frame
@@ -90,7 +99,7 @@ func _take_part(number: int) -> void:
 			await _talk(dtls, number, visit)
 		else:
 			fail("client %d has no handshake: %s" % [number, dtls.get_last_error()])
-		port = udp.get_local_port()
+		port = udp.get_local_port() if udp.is_bound() else 0
 		if says_goodbye and not breaks_off:
 			dtls.disconnect_from_peer()
 		# Without its socket the peer cannot say anything when it is freed.

@@ -1,6 +1,6 @@
 ## Sends back what it receives, and drops who is silent: for how many seconds is its first argument,
 ## and how long a handshake may take the second. Nothing but these tells it that a client has
-## vanished.
+## vanished. With a third one it is a DTLSListener.
 ##
 ## It prints its port, and a report whenever everybody is gone again, which is the end of a round.
 extends "res://tests/support/soak_side.gd"
@@ -10,6 +10,14 @@ const MOST_PENDING := 512
 
 var _server := UDPServer.new()
 var _dtls := DTLSServerOpenSSL.new()
+## Null without a third argument.
+var _listener: DTLSListener
+var _handshake_timeout := 0.0
+## Handshakes that a listener had begun and given up by the last frame.
+var _begun := 0
+var _given_up := 0
+## When the last of them is over, in milliseconds.
+var _handshakes_until := 0
 var _peers: Array[PacketPeerDTLSOpenSSL] = []
 var _most_peers := 0
 
@@ -19,7 +27,13 @@ func _initialize() -> void:
 	options.private_key = Pki.key("server")
 	options.certificate = Pki.certificate("server")
 	options.idle_timeout = OS.get_cmdline_user_args()[0].to_float()
-	options.handshake_timeout = OS.get_cmdline_user_args()[1].to_float()
+	_handshake_timeout = OS.get_cmdline_user_args()[1].to_float()
+	options.handshake_timeout = _handshake_timeout
+	if OS.get_cmdline_user_args().size() > 2:
+		_listener = DTLSListener.new()
+		_listener.listen(0, options, "127.0.0.1")
+		print(JSON.stringify({"port": _listener.get_local_port()}))
+		return
 	_dtls.setup_with_options(options)
 	_server.max_pending_connections = MOST_PENDING
 	_server.listen(0, "127.0.0.1")
@@ -28,18 +42,44 @@ func _initialize() -> void:
 
 func _process(_delta: float) -> bool:
 	# A frame later, when nothing refers to the last ones any more.
-	if _peers.is_empty() and _most_peers > 0:
+	if _peers.is_empty() and _most_peers > 0 and not _has_handshakes():
 		counts.most_peers = _most_peers
 		_most_peers = 0
 		report()
+	if _listener != null:
+		_take_players()
+	else:
+		_accept()
+	_most_peers = maxi(_most_peers, _peers.size())
+	_peers.assign(_peers.filter(_serve))
+	return false
+
+
+func _accept() -> void:
 	_server.poll()
 	while _server.is_connection_available():
 		var peer := _dtls.take_connection(_server.take_connection())
 		if peer.get_status() == PacketPeerDTLSOpenSSL.STATUS_HANDSHAKING:
 			_peers.append(peer)
-	_most_peers = maxi(_most_peers, _peers.size())
-	_peers.assign(_peers.filter(_serve))
-	return false
+
+
+func _take_players() -> void:
+	_listener.poll()
+	while _listener.is_connection_available():
+		_peers.append(_listener.take_connection())
+	var stats := _listener.get_stats()
+	if stats["handshakes_started"] > _begun:
+		_begun = stats["handshakes_started"]
+		_handshakes_until = Time.get_ticks_msec() + int(_handshake_timeout * 1000.0) + 500
+	var given_up: int = stats["handshakes_failed"]["timeout"]
+	while _given_up < given_up:
+		count("unfinished")
+		_given_up += 1
+
+
+## Whether a listener, which has no peers for those, may be in the middle of a handshake.
+func _has_handshakes() -> bool:
+	return Time.get_ticks_msec() < _handshakes_until
 
 
 ## Whether the peer stays.
