@@ -188,7 +188,7 @@ impl DtlsListener {
         handles::handle_of(&this).take_connection()
     }
 
-    /// A connected player, to look at its certificate, its address or its statistics; null if there is none with
+    /// A connected player, to look at its certificate or its statistics; null if there is none with
     /// this number, or if players are taken with [method take_connection]. It has no packets: those come through
     /// [method get_packet].
     #[func(gd_self)]
