@@ -41,10 +41,8 @@ func add_client_of(server_port: int) -> Endpoint:
 func start(client: Endpoint, host_name: String, trusted: X509Certificate) -> Error:
 	if client.udp != null:
 		return super(client, host_name, trusted)
-	var options := DTLSOptions.new()
-	options.trusted_ca = trusted
 	var peer := client.dtls as PacketPeerDTLSOpenSSL
-	return peer.connect_to_host(host_name, client.server_port, options)
+	return peer.connect_to_host(host_name, client.server_port, client_options(trusted))
 
 
 ## A client that is connected may be in the listener before the game knows. A listener's peers have

@@ -24,6 +24,8 @@ var accepted: Array[Endpoint] = []
 var refused: Array[Endpoint] = []
 var clients: Array[Endpoint] = []
 var relays: Array[Relay] = []
+## Seconds that clients of ours take for their handshake at most; 0 for the addon's own limits.
+var handshake_timeout := 0.0
 
 
 ## Listens on a port that the system chooses. `bind_address` may be "*", for IPv6 and IPv4 at once.
@@ -96,7 +98,17 @@ func add_client_of(server_port: int) -> Endpoint:
 ## Starts the handshake of a client of ours.
 func start(client: Endpoint, host_name: String, trusted: X509Certificate) -> Error:
 	var peer := client.dtls as PacketPeerDTLSOpenSSL
-	return peer.connect_to_peer(client.udp, true, host_name, trusted)
+	if handshake_timeout == 0.0:
+		return peer.connect_to_peer(client.udp, true, host_name, trusted)
+	return peer.connect_with_options(client.udp, host_name, client_options(trusted))
+
+
+func client_options(trusted: X509Certificate) -> DTLSOptions:
+	var options := DTLSOptions.new()
+	options.trusted_ca = trusted
+	if handshake_timeout > 0.0:
+		options.handshake_timeout = handshake_timeout
+	return options
 
 
 ## A client of ours that reaches the server through a relay, which is the last of `relays`.
